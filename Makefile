@@ -1,0 +1,36 @@
+# Each target makes .venv if it is missing and installs again only when pyproject.toml or constraints.txt has changed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench format coverage
+
+demo: $(READY)
+	$(BIN)/physode compare hudson-bay --models node,anode,sonode,hnn --seeds 2 -o runs/hudson-bay --force
+	$(BIN)/physode compare pendulum --models node,anode,sonode,hnn --seeds 2 --observe theta --noise 0.01 --trajectories 20 -o runs/pendulum --force
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)
+	$(BIN)/python benchmarks
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+coverage: $(READY)
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage report
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	@touch $@

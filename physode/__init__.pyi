@@ -1,0 +1,32 @@
+from . import analysis as analysis
+from . import datasets as datasets
+from . import errors as errors
+from . import models as models
+from . import plotting as plotting
+from . import systems as systems
+from . import trajectories as trajectories
+from .analysis import energy_drift as energy_drift
+from .analysis import forecast_error as forecast_error
+from .analysis import lyapunov_spectrum as lyapunov_spectrum
+from .analysis import recovered_velocity as recovered_velocity
+from .citation import citation as citation
+from .comparison import compare as compare
+from .comparison import summary as summary
+from .datasets import load_dataset as load_dataset
+from .errors import PhysodeError as PhysodeError
+from .models import AugmentedNeuralODE as AugmentedNeuralODE
+from .models import HamiltonianNeuralODE as HamiltonianNeuralODE
+from .models import NeuralODE as NeuralODE
+from .models import SecondOrderNeuralODE as SecondOrderNeuralODE
+from .models import load as load
+from .trajectories import add_noise as add_noise
+from .trajectories import from_dataframe as from_dataframe
+from .trajectories import from_numpy as from_numpy
+from .trajectories import read as read
+from .trajectories import read_csv as read_csv
+from .trajectories import split as split
+from .trajectories import to_dataframe as to_dataframe
+from .trajectories import validate as validate
+from .trajectories import write as write
+
+__version__: str
