@@ -1,1 +1,57 @@
+"""The data contract ``physode/1``: records of trajectories as plain labelled data sets."""
 
+from physode.trajectories.arrays import from_numpy
+from physode.trajectories.contract import (
+    RESERVED_NAMES,
+    ROLES,
+    SCHEMA,
+    STATE_ROLES,
+    input_names,
+    parameter_names,
+    sample_names,
+    state_names,
+    time_dim,
+    times,
+    values,
+)
+from physode.trajectories.csvfile import read_csv
+from physode.trajectories.history import provenance
+from physode.trajectories.names import variable_name
+from physode.trajectories.netcdf import read, write
+from physode.trajectories.noise import add_noise
+from physode.trajectories.splits import select_split, split
+from physode.trajectories.stacking import stack_states, unstack_states
+from physode.trajectories.structure import check_structure
+from physode.trajectories.tables import from_dataframe, to_dataframe
+from physode.trajectories.truth import true_states
+from physode.trajectories.validation import validate
+
+__all__ = [
+    "RESERVED_NAMES",
+    "ROLES",
+    "SCHEMA",
+    "STATE_ROLES",
+    "add_noise",
+    "check_structure",
+    "from_dataframe",
+    "from_numpy",
+    "input_names",
+    "parameter_names",
+    "provenance",
+    "read",
+    "read_csv",
+    "sample_names",
+    "select_split",
+    "split",
+    "stack_states",
+    "state_names",
+    "time_dim",
+    "times",
+    "to_dataframe",
+    "true_states",
+    "unstack_states",
+    "validate",
+    "values",
+    "variable_name",
+    "write",
+]

@@ -1,0 +1,128 @@
+"""Whether a record can be fitted: its form and its values."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from physode.errors import DataError
+from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, sample_names, state_names, times, values
+from physode.trajectories.structure import check_structure
+
+__all__ = ["validate"]
+
+
+def validate(ds: xr.Dataset) -> xr.Dataset:
+    """Check that a record keeps the data contract, and give it back.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        One variable per state, float64, with dimensions ``(trajectory, time)``, or ``(trajectory, obs)`` and a coordinate
+        ``time(trajectory, obs)``. A missing value is NaN at a valid time; short trajectories are padded with NaN in data and time.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same object.
+
+    Raises
+    ------
+    DataError
+        Names the variable, what was found and the fix: wrong dimensions, types, names, roles or attributes; times that do not
+        increase; infinite values; a trajectory of fewer than two rows; a state that is constant or never observed; a missing input.
+
+    Examples
+    --------
+    >>> import physode.trajectories as trajectories
+    >>> ds = trajectories.from_numpy([0, 1, 2], [1.0, 2.0, 4.0], ["x"])
+    >>> trajectories.validate(ds) is ds
+    True
+    """
+    check_structure(ds)
+    states = state_names(ds)
+    if not states:
+        raise DataError(
+            f"the record has no state among its variables {list(map(str, ds.data_vars))}; "
+            f"give at least one the role {' or '.join(STATE_ROLES)}. All roles: {', '.join(ROLES)}."
+        )
+    _check_finite(ds)
+    _check_padding(ds)
+    _check_rows(ds, states)
+    _check_states(ds, states)
+    _check_inputs(ds)
+    return ds
+
+
+def _where(ds: xr.Dataset, name: str, bad: np.ndarray) -> str:
+    """Say where the first marked value of a variable lies."""
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    parts = []
+    if index:
+        parts.append(f"trajectory {ds['trajectory'].values[index[0]].item()!r}")
+    if len(index) == 2:
+        parts.append(f"row {index[1] + 1}")
+        parts.append(f"time {float(times(ds)[index])!r}")
+    return f" at {', '.join(parts)}" if parts else ""
+
+
+def _check_finite(ds: xr.Dataset) -> None:
+    for name in map(str, ds.data_vars):
+        found = ds[name].values
+        bad = np.isinf(found)
+        if bad.any():
+            raise DataError(
+                f"variable {name!r} has an infinite value{_where(ds, name, bad)} ({int(bad.sum())} in all); "
+                "write a missing value as NaN (an empty cell), or remove the row."
+            )
+        if ds[name].attrs["role"] in ("noise", "parameter") and np.isnan(found).any():
+            raise DataError(f"variable {name!r} with the role {ds[name].attrs['role']!r} is NaN{_where(ds, name, np.isnan(found))}; remove it or give its value.")
+        if ds[name].attrs["role"] == "noise" and (found < 0).any():
+            raise DataError(f"variable {name!r} is a standard deviation and is negative{_where(ds, name, found < 0)}; it must be zero or more.")
+
+
+def _check_padding(ds: xr.Dataset) -> None:
+    padding = np.isnan(times(ds))
+    for name in sample_names(ds):
+        bad = padding & ~np.isnan(ds[name].values)
+        if bad.any():
+            trajectory, row = np.argwhere(bad)[0]
+            raise DataError(
+                f"variable {name!r} has a value without a time at trajectory {ds['trajectory'].values[trajectory].item()!r}, row {row + 1}; "
+                "padding is NaN in the data and in 'time'. Give its time, or write NaN."
+            )
+
+
+def _check_rows(ds: xr.Dataset, states: list[str]) -> None:
+    if not ds.sizes["trajectory"]:
+        raise DataError("the record has no trajectory; it is empty.")
+    observed = np.isfinite(values(ds, states)).any(axis=2).sum(axis=1)
+    for label, count in zip(ds["trajectory"].values.tolist(), observed.tolist(), strict=True):
+        if count < 2:
+            raise DataError(
+                f"trajectory {label!r} has {count} {'row' if count == 1 else 'rows'} with a measured state; at least 2 are needed to see a motion. "
+                "Remove the trajectory or give more of it."
+            )
+
+
+def _check_states(ds: xr.Dataset, states: list[str]) -> None:
+    for name in states:
+        found = ds[name].values
+        if np.isnan(found).all():
+            raise DataError(f"the state {name!r} has no value at all; leave it out of the states, or give its measurements.")
+        if np.nanmin(found) == np.nanmax(found):
+            raise DataError(
+                f"the state {name!r} is constant: {float(np.nanmin(found))!r} in every row; there is no motion to learn. "
+                "Leave it out of the states, or look whether the right column was read."
+            )
+
+
+def _check_inputs(ds: xr.Dataset) -> None:
+    missing = ~np.isnan(times(ds))
+    for name in input_names(ds):
+        bad = missing & np.isnan(ds[name].values)
+        if bad.any():
+            raise DataError(
+                f"the input {name!r} is missing{_where(ds, name, bad)} ({int(bad.sum())} in all); an input must be known at every time. "
+                "Fill the gaps, for example by interpolation, or remove the rows."
+            )
