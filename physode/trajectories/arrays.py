@@ -121,7 +121,9 @@ def _blocks(found: Any, n_states: int) -> list[NDArray[np.float64]]:
         )
     for block in blocks:
         if block.ndim != 2 or block.shape[1] != n_states:
-            raise DataError(f"values of a trajectory have the shape {block.shape}, but {n_states} states were named; the last axis is the state.")
+            raise DataError(
+                f"values of a trajectory have the shape {block.shape}, but {n_states} states were named; the last axis is the state."
+            )
     return blocks
 
 

@@ -107,7 +107,8 @@ def _check_units(units: Any, where: str) -> None:
         raise DataError(f"{where} has the units {units!r}, which xarray decodes to a time span; write {_SHORT_UNITS[units]!r}.")
     if " since " in units:
         raise DataError(
-            f"{where} has the units {units!r}, which xarray decodes to dates; give numbers from a zero of your own and units such as 's' or 'year'."
+            f"{where} has the units {units!r}, which xarray decodes to dates; "
+            "give numbers from a zero of your own and units such as 's' or 'year'."
         )
 
 

@@ -80,10 +80,19 @@ def trajectory_labels(labels: Sequence[Any]) -> NDArray[Any]:
     >>> trajectory_labels(["01", "2"])
     array(['01', '2'], dtype='<U2')
     """
-    texts = [str(int(label)) if isinstance(label, (float, np.floating)) and float(label).is_integer() else str(label).strip() for label in labels]
-    if all(text.removeprefix("-").isdecimal() and str(int(text)) == text and abs(int(text)) < 2**63 for text in texts):
+    texts = [_label_text(label) for label in labels]
+    if all(map(_is_plain_integer, texts)):
         return np.array([int(text) for text in texts], dtype=np.int64)
     return np.array(texts, dtype=str)
+
+
+def _label_text(label: Any) -> str:
+    whole = isinstance(label, (float, np.floating)) and float(label).is_integer()
+    return str(int(label)) if whole else str(label).strip()
+
+
+def _is_plain_integer(text: str) -> bool:
+    return len(text) < 19 and text.removeprefix("-").isdecimal() and str(int(text)) == text
 
 
 def assemble(

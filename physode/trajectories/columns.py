@@ -47,8 +47,8 @@ def numbers(column: pd.Series, label: object, row: Callable[[int], str]) -> NDAr
     infinite = np.flatnonzero(np.isinf(found))
     if infinite.size:
         raise DataError(
-            f"the column {label!r} has an infinite value, {float(found[infinite[0]])!r}, in {row(int(infinite[0]))} ({infinite.size} in all); "
-            "write a missing value as an empty cell, or remove the row."
+            f"the column {label!r} has an infinite value, {float(found[infinite[0]])!r}, in {row(int(infinite[0]))} "
+            f"({infinite.size} in all); write a missing value as an empty cell, or remove the row."
         )
     return found
 
@@ -59,7 +59,7 @@ def _number(cell: object, label: object, row: Callable[[int], str], i: int) -> f
     try:
         return float(cell)  # type: ignore[arg-type]  # a cell that is no number ends in the error below
     except (TypeError, ValueError, OverflowError):
-        comma = " Use a point, not a comma, before the decimals." if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell.strip()) else ""
+        comma = " Use a point, not a comma, before the decimals." if _DECIMAL_COMMA.fullmatch(str(cell).strip()) else ""
         raise DataError(
             f"the column {label!r} must hold numbers, but {row(i)} has {cell!r:.80}.{comma} "
             "Correct the cell, leave it empty if the value is missing, or leave the column out."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def read_csv(
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
-    """Read a record from a CSV file: commas, one line of column names, a point before the decimals, UTF-8.
+    r"""Read a record from a CSV file: commas, one line of column names, a point before the decimals, UTF-8.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def read_csv(
     --------
     >>> import pathlib, tempfile, physode.trajectories as trajectories
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.csv"
-    >>> _ = path.write_text("t,x\\n0,1.5\\n1,2.5\\n2,\\n")
+    >>> _ = path.write_text("t,x\n0,1.5\n1,2.5\n2,\n")
     >>> trajectories.read_csv(path, units={"x": "m"})["x"].values
     array([[1.5, 2.5, nan]])
     """
@@ -99,7 +100,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise FileFormatError(f"{path} is not a text file in UTF-8 (byte {error.start}); save it as CSV in UTF-8.") from error
     if not text.strip():
         raise FileFormatError(f"{path} is empty; give a line of column names and at least two rows.")
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines: list[int] = []
     rows: list[list[str]] = []
     start = 1
@@ -110,12 +111,14 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
                 rows.append(cells)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise FileFormatError(f"{path} cannot be read as CSV, line {start}: {error}. Look for a quotation mark that is not closed.") from error
+        raise FileFormatError(
+            f"{path} cannot be read as CSV, line {start}: {error}. Look for a quotation mark that is not closed."
+        ) from error
     if not rows:
         raise FileFormatError(f"{path} has no cell with anything in it; give a line of column names and at least two rows.")
     header = _header(rows[0], rows, path)
     if len(rows) == 1:
-        raise DataError(f"{path}: the table has no rows, only the line of column names {', '.join(map(repr, header))}; give at least two rows.")
+        raise DataError(f"{path}: the table has no rows, only the column names {_listed(header)}; give at least two rows.")
     for line, cells in zip(lines[1:], rows[1:], strict=True):
         if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
             raise FileFormatError(
@@ -138,13 +141,19 @@ def _header(cells: list[str], rows: list[list[str]], path: object) -> list[str]:
                     f"Read it with pandas.read_csv({str(path)!r}, sep={separator!r}) and pass the table to physode.from_dataframe."
                 )
     if all(_is_number(cell) for cell in header):
-        raise FileFormatError(f"{path} has no line of column names: it begins with {', '.join(header)!r:.80}. Put the names into the first line, such as 't,x'.")
+        raise FileFormatError(
+            f"{path} has no line of column names: it begins with {', '.join(header)!r:.80}. The first line gives the names, such as 't,x'."
+        )
     for number, label in enumerate(header, start=1):
         if not label:
-            raise FileFormatError(f"{path}: column {number} has no name in the first line; the names are {', '.join(map(repr, header))}. Give it one.")
+            raise FileFormatError(f"{path}: column {number} has no name; the names are {_listed(header)}. Give it one.")
         if header.count(label) > 1:
             raise DataError(f"{path}: the column {label!r} is there {header.count(label)} times; rename or remove all but one.")
     return header
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return ", ".join(map(repr, labels))
 
 
 def _is_number(cell: object) -> bool:
@@ -158,8 +167,8 @@ def _is_number(cell: object) -> bool:
 def _time_column(table: pd.DataFrame, path: object) -> str:
     found = [str(label) for label in table.columns if str(label).lower() in _TIME_NAMES]
     if len(found) != 1:
-        which = f"several columns that may be the time, {', '.join(map(repr, found))}" if found else f"no column called {', '.join(_TIME_NAMES)}"
-        raise DataError(f"{path} has {which}; say which one is the time. Its columns: {', '.join(map(repr, table.columns))}.")
+        which = f"several columns that may be the time, {_listed(found)}" if found else f"no column called {', '.join(_TIME_NAMES)}"
+        raise DataError(f"{path} has {which}; say which one is the time. Its columns: {_listed(table.columns)}.")
     return found[0]
 
 
@@ -174,5 +183,5 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None], path: objec
         if any(map(_is_number, cells)):  # text among the numbers is an error to be told, text alone is no state
             states.append(label)
     if not states:
-        raise DataError(f"{path} has no column of numbers left to be a state; its columns: {', '.join(map(repr, table.columns))}.")
+        raise DataError(f"{path} has no column of numbers left to be a state; its columns: {_listed(table.columns)}.")
     return states

@@ -34,7 +34,9 @@ def check_increasing(time: NDArray[np.float64], trajectory: object, row: Callabl
     if bad.size:
         first = int(bad[0])
         found = "missing" if np.isnan(time[first]) else "infinite"
-        raise DataError(f"trajectory {trajectory!r}: the time in {row(first)} is {found}; every row needs a time. Remove the row or give its time.")
+        raise DataError(
+            f"trajectory {trajectory!r}: the time in {row(first)} is {found}; every row needs a time. Remove the row or give its time."
+        )
     bad = np.flatnonzero(np.diff(time) <= 0)
     if not bad.size:
         return

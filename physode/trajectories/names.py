@@ -11,7 +11,7 @@ _HIDDEN_PREFIX = "_nc4_non_coord_"
 
 
 def _is_control(character: str) -> bool:
-    return not character.isprintable() and not character.isspace() or character in "\t\n\r\v\f\0"
+    return not character.isprintable()
 
 
 def variable_name(label: object) -> str:

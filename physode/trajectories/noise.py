@@ -63,7 +63,7 @@ def add_noise(ds: xr.Dataset, std: float | Mapping[str, float], seed: int) -> xr
     result = ds.copy()
     truth = true_states(ds)
     if truth is not None and not any(variable.attrs.get("role") == "truth" for variable in ds.data_vars.values()):
-        for name, variable in truth.data_vars.items():
+        for name, variable in ((str(name), variable) for name, variable in truth.data_vars.items()):
             _refuse_taken(ds, f"{name}{TRUE_SUFFIX}", "truth")
             result[f"{name}{TRUE_SUFFIX}"] = variable.copy().assign_attrs(role="truth")
     random = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def add_noise(ds: xr.Dataset, std: float | Mapping[str, float], seed: int) -> xr
         noise_name = f"{name}{NOISE_SUFFIX}"
         _refuse_taken(ds, noise_name, "noise")
         result[name] = (ds[name] + xr.DataArray(level * draws, dims=dims)).assign_attrs(ds[name].attrs)
-        total = np.hypot(ds[noise_name], level) if noise_name in ds else xr.DataArray(level)
+        total = (ds[noise_name] ** 2 + level**2) ** 0.5 if noise_name in ds else xr.DataArray(level)
         units = {key: value for key, value in ds[name].attrs.items() if key == "units"}
         result[noise_name] = total.assign_attrs({"role": "noise", "long_name": f"standard deviation of the noise of {name}", **units})
     shown = ", ".join(f"{name}={float(level)!r}" for name, level in levels.items())

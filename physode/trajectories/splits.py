@@ -52,35 +52,35 @@ def split(ds: xr.Dataset, test: float = 0.2, by: str = "trajectory", seed: int =
     if not 0 < test < 1:
         raise DataError(f"the fraction of test data is {test!r}; it must lie between 0 and 1, both excluded.")
     if by == "trajectory":
-        marks, dims = _by_trajectory(ds, test, seed), ("trajectory",)
+        dims, marks = _by_trajectory(ds, test, seed)
     elif by == "time":
-        marks, dims = _by_time(ds, test)
+        dims, marks = _by_time(ds, test)
     else:
         raise unknown_name("way to split", by, ["trajectory", "time"])
     action = f"split by {by}, test={test!r}" + (f", seed={seed}" if by == "trajectory" else "")
     return ds.drop_vars("split", errors="ignore").assign_coords(split=(dims, marks)).assign_attrs(provenance(action, before=ds.attrs))
 
 
-def _by_trajectory(ds: xr.Dataset, test: float, seed: int) -> NDArray[np.str_]:
+def _by_trajectory(ds: xr.Dataset, test: float, seed: int) -> tuple[tuple[str, ...], NDArray[np.str_]]:
     n = ds.sizes["trajectory"]
     if n < 2:
         raise DataError("the record has one trajectory, which cannot be split by trajectory; use by='time'.")
     n_test = min(max(round(test * n), 1), n - 1)
     marks = np.full(n, "train", dtype="<U5")
     marks[np.random.default_rng(seed).permutation(n)[:n_test]] = "test"
-    return marks
+    return ("trajectory",), marks
 
 
-def _by_time(ds: xr.Dataset, test: float) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+def _by_time(ds: xr.Dataset, test: float) -> tuple[tuple[str, ...], NDArray[np.str_]]:
     valid = ~np.isnan(times(ds))
     marks = np.full(valid.shape, "", dtype="<U5")
     for row, present, label in zip(marks, valid, ds["trajectory"].values.tolist(), strict=True):
         n = int(present.sum())
         if n < 4:
-            raise DataError(f"trajectory {label!r} has {n} times, too few to be split by time (at least 4: two on each side); use by='trajectory'.")
+            raise DataError(f"trajectory {label!r} has {n} times; a split by time needs at least 4, two on each side. Use by='trajectory'.")
         n_test = min(max(round(test * n), 2), n - 2)
         row[: n - n_test], row[n - n_test : n] = "train", "test"
-    return (marks[0], ("time",)) if time_dim(ds) == "time" else (marks, ("trajectory", "obs"))
+    return (("time",), marks[0]) if time_dim(ds) == "time" else (("trajectory", "obs"), marks)
 
 
 def select_split(ds: xr.Dataset, part: str) -> xr.Dataset:

@@ -8,8 +8,8 @@ import xarray as xr
 from physode.errors import DataError, unknown_name
 from physode.trajectories.attributes import check_attributes
 from physode.trajectories.contract import ROLES, SCHEMA, time_dim, times
-from physode.trajectories.names import check_name
 from physode.trajectories.increasing import check_increasing
+from physode.trajectories.names import check_name
 
 __all__ = ["check_structure"]
 
@@ -55,15 +55,17 @@ def _check_coordinates(ds: xr.Dataset, dim: str) -> None:
         if ds[name].dims != dims:
             raise DataError(f"the coordinate {name!r} has the dimensions {ds[name].dims}, not {dims}. {_MAKERS}")
     if ds["time"].dtype != np.float64:
-        raise DataError(f"the coordinate 'time' is {ds['time'].dtype}, not float64; convert it: ds.assign_coords(time=ds['time'].astype('float64')).")
+        raise DataError(
+            f"the coordinate 'time' is {ds['time'].dtype}, not float64; convert it: ds.assign_coords(time=ds['time'].astype('float64'))."
+        )
     labels = ds["trajectory"].values
     if labels.dtype.kind not in "iUO" or (labels.dtype.kind == "O" and not all(isinstance(label, str) for label in labels)):
         raise DataError(f"the labels of the coordinate 'trajectory' are {labels.dtype}; they must be whole numbers or text.")
     if len(set(labels.tolist())) != len(labels):
         repeated = next(label for label in labels.tolist() if labels.tolist().count(label) > 1)
         raise DataError(f"the trajectory label {repeated!r} is used more than once; give each trajectory a label of its own.")
-    for name in ds.coords:
-        check_attributes(ds[name].attrs, f"the coordinate {name!r}")
+    for coordinate, found in ds.coords.items():
+        check_attributes(found.attrs, f"the coordinate {coordinate!r}")
 
 
 def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
@@ -77,7 +79,9 @@ def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
         raise DataError(f"{where}: {unknown_name('role', str(role), ROLES)}")
     if role in ("noise", "parameter"):
         if set(variable.dims) - {"trajectory"}:
-            raise DataError(f"{where} has the role {role!r} and the dimensions {variable.dims}; it must be one number, or one per trajectory.")
+            raise DataError(
+                f"{where} has the role {role!r} and the dimensions {variable.dims}; it must be one number, or one for each trajectory."
+            )
     elif variable.dims != ("trajectory", dim):
         raise DataError(
             f"{where} has the dimensions {variable.dims}, not ('trajectory', {dim!r}); "
@@ -87,7 +91,9 @@ def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
         raise DataError(f"{where} is {variable.dtype}, not float64; convert it: ds[{name!r}] = ds[{name!r}].astype('float64').")
     pointer = _POINTERS.get(role)
     if pointer and not isinstance(variable.attrs.get(pointer), str):
-        raise DataError(f"{where} has the role {role!r} but does not say of what; set ds[{name!r}].attrs[{pointer!r}] to the name of its position.")
+        raise DataError(
+            f"{where} has the role {role!r} but does not say of what; set ds[{name!r}].attrs[{pointer!r}] to the name of its position."
+        )
 
 
 def _check_times(ds: xr.Dataset, dim: str) -> None:

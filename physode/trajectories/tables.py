@@ -92,7 +92,9 @@ def from_dataframe(
     return from_table(df, columns, trajectory, row=row, attrs=provenance("from_dataframe"))
 
 
-def from_table(df: pd.DataFrame, columns: Columns, trajectory: str | None, *, row: Callable[[int], str], attrs: Mapping[str, Any]) -> xr.Dataset:
+def from_table(
+    df: pd.DataFrame, columns: Columns, trajectory: str | None, *, row: Callable[[int], str], attrs: Mapping[str, Any]
+) -> xr.Dataset:
     """Make a record from a table whose rows are named by `row` in messages; see `from_dataframe`."""
     _check_labels(df, columns, trajectory)
     if df.empty:
@@ -172,7 +174,8 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
     kept = ~np.isnan(time)
     columns: dict[str, Any] = {"trajectory": np.repeat(ds["trajectory"].values, kept.sum(axis=1)), "time": time[kept]}
     for name in sample_names(ds):
-        columns[name] = ds[name].transpose("trajectory", ...).values[kept]
+        columns[name] = ds[name].transpose("trajectory", ...).to_numpy()[kept]
     if "split" in ds.coords:
-        columns["split"] = ds["split"].broadcast_like(ds["time"]).broadcast_like(ds["trajectory"]).transpose("trajectory", ...).values[kept]
+        marks = ds["split"].broadcast_like(ds["time"]).broadcast_like(ds["trajectory"]).transpose("trajectory", ...)
+        columns["split"] = marks.to_numpy()[kept]
     return pd.DataFrame(columns)

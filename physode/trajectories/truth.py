@@ -42,7 +42,8 @@ def true_states(ds: xr.Dataset) -> xr.Dataset | None:
     if not marked:
         return ds[state_names(ds)] if "system" in ds.attrs else None
     result = ds[list(marked.values())].rename_vars({name: state for state, name in marked.items()})
-    positions = {variable.attrs.get(pointer) for variable in result.data_vars.values() for pointer in ("time_derivative_of", "conjugate_to")}
+    pointers = ("time_derivative_of", "conjugate_to")
+    positions = {variable.attrs.get(pointer) for variable in result.data_vars.values() for pointer in pointers}
     for name, variable in result.data_vars.items():
         if "time_derivative_of" in variable.attrs:
             role = "velocity"

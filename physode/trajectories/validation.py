@@ -75,10 +75,13 @@ def _check_finite(ds: xr.Dataset) -> None:
                 f"variable {name!r} has an infinite value{_where(ds, name, bad)} ({int(bad.sum())} in all); "
                 "write a missing value as NaN (an empty cell), or remove the row."
             )
-        if ds[name].attrs["role"] in ("noise", "parameter") and np.isnan(found).any():
-            raise DataError(f"variable {name!r} with the role {ds[name].attrs['role']!r} is NaN{_where(ds, name, np.isnan(found))}; remove it or give its value.")
-        if ds[name].attrs["role"] == "noise" and (found < 0).any():
-            raise DataError(f"variable {name!r} is a standard deviation and is negative{_where(ds, name, found < 0)}; it must be zero or more.")
+        role = ds[name].attrs["role"]
+        if role in ("noise", "parameter") and np.isnan(found).any():
+            where = _where(ds, name, np.isnan(found))
+            raise DataError(f"variable {name!r} with the role {role!r} is NaN{where}; remove it or give its value.")
+        if role == "noise" and (found < 0).any():
+            where = _where(ds, name, found < 0)
+            raise DataError(f"variable {name!r} is a standard deviation and is negative{where}; it must be zero or more.")
 
 
 def _check_padding(ds: xr.Dataset) -> None:
@@ -87,8 +90,9 @@ def _check_padding(ds: xr.Dataset) -> None:
         bad = padding & ~np.isnan(ds[name].values)
         if bad.any():
             trajectory, row = np.argwhere(bad)[0]
+            label = ds["trajectory"].values[trajectory].item()
             raise DataError(
-                f"variable {name!r} has a value without a time at trajectory {ds['trajectory'].values[trajectory].item()!r}, row {row + 1}; "
+                f"variable {name!r} has a value without a time at trajectory {label!r}, row {row + 1}; "
                 "padding is NaN in the data and in 'time'. Give its time, or write NaN."
             )
 
@@ -100,8 +104,8 @@ def _check_rows(ds: xr.Dataset, states: list[str]) -> None:
     for label, count in zip(ds["trajectory"].values.tolist(), observed.tolist(), strict=True):
         if count < 2:
             raise DataError(
-                f"trajectory {label!r} has {count} {'row' if count == 1 else 'rows'} with a measured state; at least 2 are needed to see a motion. "
-                "Remove the trajectory or give more of it."
+                f"trajectory {label!r} has {count} {'row' if count == 1 else 'rows'} with a measured state; "
+                "at least 2 are needed to see a motion. Remove the trajectory or give more of it."
             )
 
 
