@@ -15,10 +15,10 @@ from physode.trajectories.contract import (
     values,
 )
 from physode.trajectories.csvfile import read_csv
-from physode.trajectories.history import provenance
 from physode.trajectories.names import variable_name
 from physode.trajectories.netcdf import read, write
 from physode.trajectories.noise import add_noise
+from physode.trajectories.provenance import provenance
 from physode.trajectories.splits import select_split, split
 from physode.trajectories.stacking import stack_states, unstack_states
 from physode.trajectories.structure import check_structure

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import DataError
 from physode.trajectories.build import Columns, assemble, trajectory_labels
-from physode.trajectories.history import provenance
 from physode.trajectories.increasing import check_increasing
+from physode.trajectories.provenance import provenance
 from physode.trajectories.validation import validate
 
 __all__ = ["from_numpy"]

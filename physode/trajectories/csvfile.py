@@ -15,7 +15,7 @@ import xarray as xr
 from physode.errors import DataError, FileFormatError
 from physode.trajectories.build import Columns
 from physode.trajectories.columns import is_missing, missing_column
-from physode.trajectories.history import provenance
+from physode.trajectories.provenance import provenance
 from physode.trajectories.tables import from_table
 
 __all__ = ["read_csv", "read_table"]

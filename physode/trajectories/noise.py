@@ -9,7 +9,7 @@ import xarray as xr
 
 from physode.errors import DataError, unknown_name
 from physode.trajectories.contract import state_names, time_dim
-from physode.trajectories.history import provenance
+from physode.trajectories.provenance import provenance
 from physode.trajectories.truth import TRUE_SUFFIX, true_states
 
 __all__ = ["NOISE_SUFFIX", "add_noise"]

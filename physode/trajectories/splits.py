@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError, unknown_name
 from physode.trajectories.contract import sample_names, time_dim, times
-from physode.trajectories.history import provenance
+from physode.trajectories.provenance import provenance
 
 __all__ = ["select_split", "split"]
 

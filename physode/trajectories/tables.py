@@ -14,8 +14,8 @@ from physode.errors import DataError
 from physode.trajectories.build import Columns, assemble, trajectory_labels
 from physode.trajectories.columns import is_missing, missing_column, numbers
 from physode.trajectories.contract import sample_names, times
-from physode.trajectories.history import provenance
 from physode.trajectories.increasing import check_increasing
+from physode.trajectories.provenance import provenance
 from physode.trajectories.validation import validate
 
 __all__ = ["from_dataframe", "from_table", "to_dataframe"]
