@@ -104,7 +104,8 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     if not path.is_file():
         raise FileFormatError(f"there is no file {path}; look at its name and the current folder ({Path.cwd()}).")
     try:
-        h5py.File(path, "r").close()  # a file cut off is told here; h5netcdf would leave a half-open one behind
+        with h5py.File(path, "r") as file:  # h5netcdf would leave a half-open file behind if one of these two steps fails
+            len(file.attrs)
         raw = xr.load_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_times=False, decode_timedelta=False)
     except Exception as error:  # a damaged file may raise anything from the depth of HDF5
         raise FileFormatError(
