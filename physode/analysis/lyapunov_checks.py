@@ -1,0 +1,130 @@
+"""When a Lyapunov spectrum can be trusted: standard errors, exact identities, and what to say when they fail."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.lyapunov_run import Run
+
+__all__ = ["checks_of", "standard_errors", "warnings_of"]
+
+_N_BLOCKS: Final = 10  # few and long: growth over short blocks is dominated by a bounded term that does not average
+_STILL: Final = 1e-7  # of the size per time scale: at rest
+
+Checks = dict[str, float | int | bool]
+
+
+def _blocks(done: Run) -> Array:
+    """Exponents within blocks of time, (block, trajectory, exponent)."""
+    n_blocks = min(_N_BLOCKS, len(done.lengths))
+    edges = np.linspace(0, len(done.lengths), n_blocks + 1).round().astype(int)[:-1]
+    return np.asarray(np.add.reduceat(done.growth, edges, axis=0) / np.add.reduceat(done.lengths, edges)[:, None, None])
+
+
+def standard_errors(done: Run) -> Array:
+    """Return the larger of the errors between initial states and between blocks of time, (exponent,)."""
+    n_trajectories, n_exponents = done.growth.shape[1:]
+    if n_trajectories == 0:
+        return np.full(n_exponents, np.nan)
+    blocks = _blocks(done).mean(axis=1)
+    in_time = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else np.full(n_exponents, np.nan)
+    single = done.growth.sum(axis=0) / done.lengths.sum()
+    between = single.std(axis=0, ddof=1) / np.sqrt(n_trajectories) if n_trajectories > 1 else np.full(n_exponents, np.nan)
+    return np.asarray(np.fmax(in_time, between))
+
+
+def _zero_limit(done: Run, time_scale: float) -> float:
+    """How large an exponent of regular motion may still be: 3 ln(T) / T, T in time scales, as a rate."""
+    elapsed = float(done.lengths.sum()) / time_scale
+    return 3 * float(np.log(max(elapsed, np.e))) / (max(elapsed, np.e) * time_scale)
+
+
+def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, divergence: float) -> Checks:
+    """Compute the checks of a run.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        For its time scale and number of states.
+    done : Run
+        The run.
+    exponents, errors : ndarray, shape (exponent,)
+        Sorted exponents and their standard errors.
+    divergence : float
+        Time mean of the divergence.
+
+    Returns
+    -------
+    dict
+        Numbers and flags, ready for JSON; those that cannot be computed are left out.
+    """
+    complete, n = len(exponents) == len(dynamics.states), done.growth.shape[1]
+    checks: Checks = {"n_diverged": done.n_diverged, "n_at_rest": 0}
+    if n == 0:
+        return checks
+    limit = _zero_limit(done, dynamics.time_scale)
+    still = done.speed * dynamics.time_scale < _STILL * done.size
+    blocks = _blocks(done)
+    half = len(blocks) // 2
+    checks["n_at_rest"] = int(still[1].sum())
+    checks["n_at_rest_before"] = int(still[0].sum())
+    checks["zero_exponent"] = float(np.abs(exponents).min())
+    checks["zero_limit"] = 3 * float(errors.max()) + (0.0 if still[1].all() else limit)
+    checks["chaotic"] = bool(exponents[0] > max(3 * errors[0], limit))
+    checks["undecided"] = bool(exponents[0] > max(3 * errors[0], limit / 3) and not checks["chaotic"])
+    if complete:
+        checks["divergence_gap"] = float(abs(exponents.sum() - divergence))
+        if abs(divergence) < 1e-3 / dynamics.time_scale:  # volume is kept, as in a Hamiltonian flow
+            checks["pairing_gap"] = float(np.abs(exponents + exponents[::-1]).max())
+    if half:
+        order = np.argsort(-blocks.mean(axis=(0, 1)), kind="stable")
+        drift = np.abs(blocks[half:].mean(axis=(0, 1)) - blocks[:half].mean(axis=(0, 1)))[order]
+        checks["half_drift"] = float(drift.max())
+        checks["half_drift_limit"] = 6 * float(errors[drift.argmax()]) + limit
+    if half and n > 7:
+        within = blocks[..., order[0]].var(axis=0, ddof=1).mean() / len(blocks)
+        between = (done.growth.sum(axis=0) / done.lengths.sum())[:, order[0]].var(ddof=1)
+        checks["states_differ"] = bool(between > 4 * within and np.sqrt(between) > limit)
+    quarter = max(1, len(done.extent) // 4)
+    checks["extent_ratio"] = float(done.extent[-quarter:].max() / max(done.extent[:quarter].max(), np.finfo(float).tiny))
+    return checks
+
+
+def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
+    """Say in sentences what the checks found, each with a remedy."""
+    n, found = done.growth.shape[1], []
+    scale, elapsed = dynamics.time_scale, float(done.lengths.sum())
+    if done.n_diverged:
+        found.append(f"{done.n_diverged} of {n + done.n_diverged} trajectories diverged and were left out; choose other initial states.")
+    if n == 0:
+        return found
+    at_rest = int(checks["n_at_rest"])
+    if at_rest:
+        which = f"{at_rest} of {n} trajectories" if at_rest < n else "all trajectories"
+        found.append(f"fixed point reached by {which}: there the exponents are the real parts of its Jacobian's eigenvalues.")
+        if at_rest < n or checks["n_at_rest_before"] < at_rest:
+            found.append("the mean mixes motion and rest; use a longer transient or other initial states.")
+    elif checks["extent_ratio"] > 3 or checks["extent_ratio"] < 1 / 3:
+        found.append(f"not on an attractor: states changed size by {checks['extent_ratio']:.2g} during the run; use a longer transient.")
+    if "half_drift" in checks and checks["half_drift"] > checks["half_drift_limit"]:
+        found.append(f"not settled: the two halves of the run differ by {checks['half_drift']:.2g}; use a longer transient or duration.")
+    if checks["chaotic"]:
+        times = elapsed * float(done.growth.sum(axis=0).mean(axis=0).max() / elapsed)
+        if times < 100:
+            found.append(f"too short: {times:.0f} Lyapunov times; use a duration {100 / times:.0f} times as long.")
+    elif checks["undecided"]:
+        found.append("too short to tell chaos from regular motion; use a longer duration.")
+    elif elapsed < 199 * scale and at_rest < n:
+        found.append(f"too short: {elapsed / scale:.0f} time scales; use a duration of at least {200 * scale:.3g}.")
+    if checks.get("divergence_gap", 0.0) > 1e-3 * max(1 / scale, float(np.abs(done.divergence).mean())):
+        found.append(f"the exponents do not add up to the mean divergence (gap {checks['divergence_gap']:.2g}); use a smaller step.")
+    if not at_rest and "divergence_gap" in checks and checks["zero_exponent"] > checks["zero_limit"]:
+        found.append(f"no exponent is zero (smallest {checks['zero_exponent']:.2g}), as a flow's must be; use a longer duration.")
+    if checks.get("states_differ", False):
+        found.append("initial states have different exponents (several attractors or energies): the mean is over the states drawn.")
+    if dynamics.rhs(0.0, dynamics.sample_states(1, 0)).dtype != np.float64:
+        found.append("the vector field computes in less than float64; exponents carry its rounding.")
+    return found

@@ -1,0 +1,149 @@
+"""The run behind a Lyapunov spectrum: transient, alignment of the tangents, and the growth that is averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.tangents import TangentStepper, choose_step, orthonormalise, random_frame
+
+__all__ = ["Run", "run"]
+
+_WARM_UP: Final = 1 / 3  # of the transient, with tangents
+_N_HISTORY: Final = 100
+_N_LOOKS: Final = 32  # times that the transient is looked at
+_LOG_EPS: Final = float(-np.log(np.finfo(np.float64).eps))
+_FAR: Final = 1e6  # times the initial size: diverged
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one integration leaves behind; trajectories that diverged are dropped from all arrays."""
+
+    step: float
+    interval: int
+    """Steps between two orthonormalisations."""
+    growth: Array
+    """(history, trajectory, exponent): logarithm of the growth within each piece of time."""
+    lengths: Array
+    """(history,): duration of each piece."""
+    divergence: Array
+    """(trajectory,): time mean of the divergence."""
+    speed: Array
+    """(2, trajectory): norm of the right-hand side when the measurement starts and ends."""
+    extent: Array
+    """(history,): largest absolute state of the batch at the end of each piece."""
+    size: float
+    """Largest initial state, plus the way it would go in one time scale."""
+    n_diverged: int
+
+
+def run(dynamics: Dynamics, start: Array, n_exponents: int, step: float | None, duration: float, transient: float, seed: int) -> Run:
+    """Integrate the batch `start` (trajectory, state) with `n_exponents` tangents each, and measure their growth.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The vector field.
+    start : ndarray, shape (trajectory, state)
+        Initial states.
+    n_exponents : int
+        Number of tangents.
+    step : float or None
+        Step of the integration; None chooses one on the way and again on what the transient has reached.
+    duration, transient : float
+        In the units of time.
+    seed : int
+        Of the first tangents.
+
+    Returns
+    -------
+    Run
+        The pieces of growth and what the checks need.
+    """
+    scale = dynamics.time_scale
+    h = choose_step(dynamics, start) if step is None else step
+    size = float(np.abs(start).max() + scale * np.abs(dynamics.rhs(0.0, start)).max()) or 1.0
+    stepper = TangentStepper(dynamics, start, np.empty((len(start), 0, start.shape[1])))
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = [start]
+        for n_steps in _parts(round(transient * (1 - _WARM_UP) / h)):
+            stepper.advance(h, n_steps)
+            _drop_far(stepper, size)
+            seen.append(stepper.states.copy())
+        if step is None and len(stepper.states):  # what was reached may be milder or fiercer than the way to it
+            h = choose_step(dynamics, np.concatenate(seen[len(seen) // 2 :])[-1024:])
+        stepper.tangents = random_frame(len(stepper.states), n_exponents, start.shape[1], seed)
+        spread = _align(stepper, h, transient * _WARM_UP, size)
+        return _measure(stepper, h, _interval(spread, h, scale), duration, size, len(start))
+
+
+def _parts(n_steps: int) -> list[int]:
+    edges = np.linspace(0, n_steps, min(_N_LOOKS, n_steps) + 1).round().astype(int)
+    return [int(n) for n in np.diff(edges)]
+
+
+def _drop_far(stepper: TangentStepper, size: float) -> np.ndarray:
+    near = np.asarray((np.abs(stepper.states) < _FAR * size).all(axis=1) & np.isfinite(stepper.tangents).all(axis=(1, 2)))
+    if not near.all():
+        stepper.keep(near)
+    return near
+
+
+def _interval(spread: float, step: float, scale: float) -> int:
+    """Count the steps between two orthonormalisations: rounding must not fill the last direction with the first."""
+    longest = 0.3 * _LOG_EPS / spread if spread > 0 else np.inf
+    return max(1, int(min(longest, scale) / step))
+
+
+def _align(stepper: TangentStepper, step: float, duration: float, size: float) -> float:
+    """Turn the tangents to their directions; return how far apart the first and the last exponent are."""
+    jacobian = stepper.dynamics.jvp(stepper.time, stepper.states, stepper.tangents)
+    fastest = 2 * float(np.linalg.norm(jacobian, axis=2).max(initial=0.0))
+    n = _interval(fastest, step, stepper.dynamics.time_scale)
+    total, elapsed = np.zeros(stepper.tangents.shape[:2]), 0.0
+    for _ in range(round(duration / (n * step))):
+        stepper.advance(step, n)
+        total = total[_drop_far(stepper, size)]
+        stepper.tangents, growth = orthonormalise(stepper.tangents)
+        total += growth
+        elapsed += n * step
+    if len(total) == 0 or elapsed == 0.0:
+        return fastest
+    return float(np.ptp(total, axis=1).max() / elapsed)
+
+
+def _measure(stepper: TangentStepper, step: float, interval: int, duration: float, size: float, n_started: int) -> Run:
+    dynamics = stepper.dynamics
+    n_pieces = max(1, round(duration / (interval * step)))
+    n_history = min(_N_HISTORY, n_pieces)
+    growth, divergence = np.zeros((n_history, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
+    lengths, extent = np.zeros(n_history), np.zeros(n_history)
+    first = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1)
+    for piece in range(n_pieces):
+        index = piece * n_history // n_pieces
+        stepper.advance(step, interval, divergence)
+        near = _drop_far(stepper, size)
+        if not near.all():
+            growth, divergence, first = growth[:, near], divergence[near], first[near]
+        stepper.tangents, grown = orthonormalise(stepper.tangents)
+        growth[index] += grown
+        lengths[index] += interval * step
+        extent[index] = np.abs(stepper.states).max(initial=0.0)
+        if len(first) == 0:
+            break
+    last = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1)
+    return Run(
+        step=step,
+        interval=interval,
+        growth=growth,
+        lengths=lengths,
+        divergence=divergence / (n_pieces * interval),
+        speed=np.stack([first, last]),
+        extent=extent,
+        size=size,
+        n_diverged=n_started - len(first),
+    )
