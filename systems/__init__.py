@@ -1,2 +1,13 @@
+"""Ground truth: every system of the field, defined in sympy, simulated, checked against itself."""
+
 if __name__ != "physode.systems":
     raise ImportError(f"this package is imported as physode.systems, not as {__name__!r}")
+
+from physode.systems.base import System
+from physode.systems.define import define
+from physode.systems.expressions import ExpressionError
+from physode.systems.quantities import Input, Parameter, State
+from physode.systems.registry import get, names
+from physode.systems.verification import verify
+
+__all__ = ["ExpressionError", "Input", "Parameter", "State", "System", "define", "get", "names", "verify"]

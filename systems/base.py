@@ -1,0 +1,419 @@
+"""A dynamical system: sympy defines it, numpy evaluates it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sympy
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from sympy import Expr, Symbol
+
+from physode.errors import PhysodeError, unknown_name
+from physode.systems.compiled import compile_expressions, directional_derivatives, fill, jacobian
+from physode.systems.equations import Equations
+from physode.systems.expressions import symbol
+from physode.systems.quantities import Input, Parameter, State
+
+__all__ = ["System"]
+
+Array = NDArray[np.float64]
+Sampler = Callable[[np.random.Generator, int, Mapping[str, float]], Array]
+ParameterSampler = Callable[[np.random.Generator, int], Mapping[str, Array]]
+TIME = symbol("t")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class System:
+    """A system of ordinary differential equations with names, units and checks.
+
+    It is made by :func:`physode.systems.get`, :func:`~physode.systems.define`, :func:`~physode.systems.from_lagrangian` or
+    :func:`~physode.systems.from_hamiltonian`; the fields below are what they fill in.
+
+    Parameters
+    ----------
+    name, title : str
+        The registry's name, and what a person would call it.
+    quantities : tuple of State
+        The states, in the order of the last axis of every array.
+    constants : tuple of Parameter
+        The parameters with their values.
+    derivatives : tuple of sympy.Expr
+        The time derivative of each state over the symbols of states, parameters, inputs and ``t``.
+    energy_expression : sympy.Expr, optional
+        The energy.
+    energy_units : str
+        Its units.
+    energy_rate_expression : sympy.Expr
+        The stated change of the energy along the flow, zero where it is conserved.
+    conserved : mapping of str to sympy.Expr
+        Other conserved quantities.
+    forcing : tuple of Input
+        Inputs u(t) with what they are by default.
+    hamiltonian : bool
+        Whether the states are (q, p) and the energy is their Hamiltonian.
+    time_units : str
+        Units of time.
+    characteristic_time : sympy.Expr, optional
+        About one period over 2 pi; estimated from the Jacobian's eigenvalues if it is not given.
+    start : mapping of str to float
+        The initial state of ``simulate(time)``.
+    sampler : callable, optional
+        ``sampler(generator, n, parameters)`` draws initial states of shape (n, state) where a box of ranges will not do.
+    parameter_sampler : callable, optional
+        ``parameter_sampler(generator, n)`` draws parameters for a family of systems, one per trajectory.
+    symmetries : str
+        What leaves the equations unchanged, in words.
+    reference, doi : str
+        Where the system comes from.
+
+    See Also
+    --------
+    physode.systems.get, physode.systems.names, physode.systems.define
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> pendulum = systems.get("pendulum", length=2.0)
+    >>> pendulum.states
+    ('theta', 'omega')
+    >>> pendulum.rhs(0.0, [[0.0, 1.0]])
+    array([[1., 0.]])
+    >>> pendulum.equations()
+    theta' = omega
+    omega' = -gravity*sin(theta)/length
+    energy = -gravity*length*cos(theta) + gravity*length + length**2*omega**2/2
+    """
+
+    name: str
+    title: str
+    quantities: tuple[State, ...]
+    constants: tuple[Parameter, ...]
+    derivatives: tuple[Expr, ...]
+    energy_expression: Expr | None = None
+    energy_units: str = "1"
+    energy_rate_expression: Expr = sympy.S.Zero
+    conserved: Mapping[str, Expr] = field(default_factory=dict)
+    forcing: tuple[Input, ...] = ()
+    hamiltonian: bool = False
+    time_units: str = "s"
+    characteristic_time: Expr | None = None
+    start: Mapping[str, float] = field(default_factory=dict)
+    sampler: Sampler | None = None
+    parameter_sampler: ParameterSampler | None = None
+    symmetries: str = ""
+    reference: str = ""
+    doi: str = ""
+
+    # -- names -------------------------------------------------------------------------------------------------------------
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states, in order."""
+        return tuple(state.name for state in self.quantities)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Value of each parameter."""
+        return {parameter.name: parameter.value for parameter in self.constants}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs u(t)."""
+        return tuple(forcing.name for forcing in self.forcing)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of each state and of ``"time"``."""
+        return {state.name: state.units for state in self.quantities} | {"time": self.time_units}
+
+    def role(self, state: str) -> str:
+        """Return the role of a state: position, velocity, momentum or state."""
+        return self.quantity(state).role
+
+    def quantity(self, state: str) -> State:
+        """Return the description of a state."""
+        for quantity in self.quantities:
+            if quantity.name == state:
+                return quantity
+        raise unknown_name(f"state of {self.name}", state, self.states)
+
+    def with_parameters(self, **values: float) -> System:
+        """Return the same system with other parameter values.
+
+        Raises
+        ------
+        UnknownNameError
+            If the system has no such parameter.
+        """
+        for name, value in values.items():
+            if name not in self.parameters:
+                raise unknown_name(f"parameter of {self.name}", name, self.parameters)
+            if isinstance(value, bool) or not np.isscalar(value) or not math.isfinite(value):
+                raise PhysodeError(
+                    f"parameter {name!r} of {self.name} must be one finite number, found {value!r}; "
+                    "give one value per trajectory to simulate(parameters=...)."
+                )
+        constants = tuple(dataclasses.replace(c, value=float(values.get(c.name, c.value))) for c in self.constants)
+        return dataclasses.replace(self, constants=constants)
+
+    # -- numbers -----------------------------------------------------------------------------------------------------------
+    def rhs(self, t: ArrayLike, z: ArrayLike) -> Array:
+        """Evaluate the time derivative of the state.
+
+        Parameters
+        ----------
+        t : float or array_like of shape (batch,)
+            Time. Inputs u(t) are the default ones.
+        z : array_like of float64, shape (batch, state)
+            States.
+
+        Returns
+        -------
+        ndarray of float64, shape (batch, state)
+        """
+        return self._evaluate(self.autonomous, t, z)
+
+    def jacobian(self, t: ArrayLike, z: ArrayLike) -> Array:
+        """Evaluate the derivative of the right-hand side by the state; shape (batch, state, state), row = component."""
+        rows = jacobian(self.autonomous, self.symbols)
+        flat = self._evaluate(tuple(entry for row in rows for entry in row), t, z)
+        return flat.reshape(*flat.shape[:-1], len(self.states), len(self.states))
+
+    def jvp(self, t: ArrayLike, z: ArrayLike, v: ArrayLike) -> Array:
+        """Evaluate the directional derivative of the right-hand side.
+
+        Parameters
+        ----------
+        t : float or array_like of shape (batch,)
+            Time.
+        z : array_like of float64, shape (batch, state)
+            States.
+        v : array_like of float64, shape (batch, state) or (batch, k, state)
+            One or k tangents per state.
+
+        Returns
+        -------
+        ndarray of float64, shape of `v`
+        """
+        states, tangents = np.asarray(z, dtype=np.float64), np.asarray(v, dtype=np.float64)
+        time = np.asarray(t, dtype=np.float64)
+        if tangents.ndim == states.ndim + 1:
+            states = states[..., None, :]
+            time = time[..., None] if time.ndim else time
+        self._check_width(states)
+        self._check_width(tangents)
+        symbols = tuple(Symbol(f"tangent_of_{name}", real=True) for name in self.states)
+        function = compile_expressions(
+            (TIME, *self.symbols, *self.parameter_symbols, *symbols), directional_derivatives(self.autonomous, self.symbols, symbols)
+        )
+        components = function(time, *np.moveaxis(states, -1, 0), *self.parameters.values(), *np.moveaxis(tangents, -1, 0))
+        return _last(fill(components, tangents.shape[:-1]))
+
+    def divergence(self, t: ArrayLike, z: ArrayLike) -> Array:
+        """Evaluate the divergence of the flow, the trace of the Jacobian; shape (batch,)."""
+        rows = jacobian(self.autonomous, self.symbols)
+        trace = sympy.Add(*(rows[i][i] for i in range(len(rows))))
+        return self._evaluate((trace,), t, z)[..., 0]
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether an energy is declared."""
+        return self.energy_expression is not None
+
+    @property
+    def conserves_energy(self) -> bool:
+        """Whether an energy is declared that stays constant along the flow."""
+        return self.has_energy and self.energy_rate_expression == 0
+
+    def energy(self, z: ArrayLike) -> Array:
+        """Evaluate the energy.
+
+        Parameters
+        ----------
+        z : array_like of float64, shape (batch, state)
+            States.
+
+        Returns
+        -------
+        ndarray of float64, shape (batch,)
+
+        Raises
+        ------
+        PhysodeError
+            If the system declares no energy; ask `has_energy` first.
+        """
+        if self.energy_expression is None:
+            other = f"; it conserves {', '.join(self.conserved)}, see invariants" if self.conserved else ""
+            raise PhysodeError(f"{self.name} declares no energy{other}. Ask system.has_energy first.")
+        return self._evaluate((self.energy_expression,), 0.0, z)[..., 0]
+
+    def energy_rate(self, t: ArrayLike, z: ArrayLike) -> Array:
+        """Evaluate the stated change of the energy along the flow; shape (batch,)."""
+        return self._evaluate((self._without_inputs(self.energy_rate_expression),), t, z)[..., 0]
+
+    @property
+    def invariants(self) -> dict[str, Callable[[ArrayLike], Array]]:
+        """The conserved quantities by name, each a function of states of shape (batch, state); the energy among them if it is conserved."""
+        expressions = dict(self.conserved)
+        if self.conserves_energy and self.energy_expression is not None:
+            expressions = {"energy": self.energy_expression} | expressions
+        return {name: lambda z, expression=expression: self._evaluate((expression,), 0.0, z)[..., 0] for name, expression in expressions.items()}
+
+    @property
+    def time_scale(self) -> float:
+        """Characteristic time: about one period over 2 pi, or the time constant."""
+        if self.characteristic_time is not None:
+            value = self.characteristic_time.xreplace({s: sympy.Float(v) for s, v in zip(self.parameter_symbols, self.parameters.values(), strict=True)})
+            return float(value)
+        states = np.concatenate([self.initial_array(), self.sample_states(64, seed=0)])
+        speeds = np.abs(np.linalg.eigvals(self.jacobian(0.0, states))).max(axis=-1)
+        speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
+        return float(1 / np.median(speeds)) if len(speeds) else 1.0
+
+    # -- initial states and simulation ---------------------------------------------------------------------------------------
+    def initial_array(self) -> Array:
+        """Return the default initial state as an array of shape (1, state)."""
+        return np.array([[self.start[name] for name in self.states]], dtype=np.float64)
+
+    def sample_states(self, n: int, seed: int | Sequence[int] = 0) -> Array:
+        """Draw reasonable initial states.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, default 0
+            The same seed gives the same states.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, state)
+        """
+        generator = np.random.default_rng(seed)
+        if self.sampler is not None:
+            return np.asarray(self.sampler(generator, n, self.parameters), dtype=np.float64)
+        low, high = np.array([state.range for state in self.quantities], dtype=np.float64).T
+        return generator.uniform(low, high, size=(n, len(self.quantities)))
+
+    def simulate(
+        self,
+        time: ArrayLike,
+        initial_states: Mapping[str, ArrayLike] | None = None,
+        n_trajectories: int | None = None,
+        *,
+        parameters: Mapping[str, ArrayLike] | None = None,
+        observe: Sequence[str] | None = None,
+        noise: float | Mapping[str, float] = 0.0,
+        noise_model: str = "gaussian",
+        seed: int = 0,
+        rtol: float = 1e-10,
+        atol: float = 1e-12,
+    ) -> xr.Dataset:
+        """Simulate trajectories and return them as a record, truth and observations side by side.
+
+        Parameters
+        ----------
+        time : array_like of float, shape (time,)
+            Increasing times; the first is when the initial states hold.
+        initial_states : mapping of str to float or array_like of shape (trajectory,), optional
+            Each state's initial value, one number or one per trajectory.
+        n_trajectories : int, optional
+            How many initial states to draw from the system's own range with `seed`. Without it and without `initial_states`,
+            one trajectory starts at the system's default initial state.
+        parameters : mapping of str to float or array_like of shape (trajectory,), optional
+            Parameters other than the system's own, one number or one per trajectory.
+        observe : sequence of str, optional
+            The states that are observed; default all. The others are kept as truth only.
+        noise : float or mapping of str to float, default 0
+            Standard deviation of the measurement noise, one number for all observed states or one per state.
+        noise_model : {"gaussian", "relative"}
+            With ``"gaussian"`` the noise is in the state's own units. With ``"relative"`` it is a fraction of the standard
+            deviation of the true state over the whole record. Either way ``<state>_noise_std`` holds it in the state's units.
+        seed : int, default 0
+            Seeds the initial states and, independently, the noise: the same seed gives the same values, with or without noise.
+        rtol, atol : float
+            Tolerances of the solver, local errors as in scipy.
+
+        Returns
+        -------
+        xarray.Dataset
+            A record of schema ``physode/1`` over (trajectory, time). With noise, or if not all states are observed, ``<state>_true``
+            holds the noise-free truth of every state.
+
+        Raises
+        ------
+        SimulationError
+            If a trajectory blows up; the message names trajectory, time and state.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from physode import systems
+        >>> record = systems.get("pendulum").simulate(np.linspace(0, 10, 101), n_trajectories=3, noise=0.05, seed=0)
+        >>> dict(record.sizes)
+        {'trajectory': 3, 'time': 101}
+        >>> round(float((record.theta - record.theta_true).std()), 3)
+        0.049
+        """
+        from physode.systems.simulation import Observation, simulate
+
+        observation = Observation(observe, noise, noise_model, seed)
+        return simulate(self, time, initial_states, n_trajectories, parameters, observation, rtol, atol)
+
+    # -- words -------------------------------------------------------------------------------------------------------------
+    def equations(self) -> Equations:
+        """Return the equations of motion and what is known of them; they print as text and show as LaTeX in a notebook."""
+        others: dict[str, Expr] = {forcing.name: forcing.default for forcing in self.forcing}
+        if self.energy_expression is not None:
+            others["energy"] = self.energy_expression
+        return Equations(dict(zip(self.states, self.derivatives, strict=True)), others | dict(self.conserved))
+
+    def _repr_latex_(self) -> str:
+        return self.equations()._repr_latex_()
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:g}" for name, value in self.parameters.items())
+        return f"<System {self.name}: {', '.join(self.states)}{'; ' + values if values else ''}>"
+
+    # -- internals ---------------------------------------------------------------------------------------------------------
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The sympy symbols of the states."""
+        return tuple(symbol(name) for name in self.states)
+
+    @property
+    def parameter_symbols(self) -> tuple[Symbol, ...]:
+        """The sympy symbols of the parameters."""
+        return tuple(symbol(constant.name) for constant in self.constants)
+
+    @property
+    def time_symbol(self) -> Symbol:
+        """The sympy symbol of time."""
+        return TIME
+
+    @property
+    def autonomous(self) -> tuple[Expr, ...]:
+        """The time derivatives with every input replaced by what it is by default."""
+        return tuple(self._without_inputs(expression) for expression in self.derivatives)
+
+    def _without_inputs(self, expression: Expr) -> Expr:
+        return expression.xreplace({symbol(forcing.name): forcing.default for forcing in self.forcing})
+
+    def _check_width(self, z: Array) -> None:
+        if z.ndim == 0 or z.shape[-1] != len(self.quantities):
+            raise PhysodeError(f"{self.name} has the {len(self.quantities)} states {', '.join(self.states)}; found an array of shape {z.shape}.")
+
+    def _evaluate(self, expressions: tuple[Expr, ...], t: ArrayLike, z: ArrayLike) -> Array:
+        states = np.asarray(z, dtype=np.float64)
+        self._check_width(states)
+        function = compile_expressions((TIME, *self.symbols, *self.parameter_symbols), expressions)
+        components = function(np.asarray(t, dtype=np.float64), *np.moveaxis(states, -1, 0), *self.parameters.values())
+        return _last(fill(components, states.shape[:-1]))
+
+
+def _last(components: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(components, 0, -1))

@@ -1,0 +1,87 @@
+"""The systems by name. Adding one is a function in a family's file and a line here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from physode.errors import unknown_name
+from physode.systems import chaos, oscillators, pendulums, populations, spirals
+from physode.systems.base import System
+
+__all__ = ["get", "names"]
+
+SYSTEMS: dict[str, Callable[..., System]] = {
+    "coupled-oscillators": oscillators.coupled_oscillators,
+    "cubic-spiral": spirals.cubic_spiral,
+    "damped-oscillator": oscillators.damped_oscillator,
+    "damped-pendulum": pendulums.damped_pendulum,
+    "damped-sinusoids": oscillators.damped_sinusoids,
+    "double-pendulum": pendulums.double_pendulum,
+    "harmonic-oscillator": oscillators.harmonic_oscillator,
+    "linear-spiral": spirals.linear_spiral,
+    "lorenz": chaos.lorenz,
+    "lotka-volterra": populations.lotka_volterra,
+    "pendulum": pendulums.pendulum,
+    "pendulum-canonical": pendulums.pendulum_canonical,
+    "van-der-pol": oscillators.van_der_pol,
+}
+
+
+def names() -> list[str]:
+    """Return the names of all systems.
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> "lorenz" in systems.names()
+    True
+    """
+    return sorted(SYSTEMS)
+
+
+def get(name: str, **parameters: Any) -> System:
+    """Return a system by name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    **parameters
+        Parameters other than the default ones; some systems also take a size, such as ``cells`` of lorenz-96.
+
+    Returns
+    -------
+    System
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such system or parameter; the message lists the choices and the closest one.
+
+    See Also
+    --------
+    names, physode.systems.define
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> systems.get("lorenz", rho=20.0)
+    <System lorenz: x, y, z; sigma=10, rho=20, beta=2.66667>
+    >>> systems.get("pendulm")
+    Traceback (most recent call last):
+        ...
+    physode.errors.UnknownNameError: unknown system 'pendulm'; did you mean 'pendulum'? ...
+    """
+    if name not in SYSTEMS:
+        raise unknown_name("system", name, SYSTEMS)
+    sizes = {key: parameters.pop(key) for key in inspect.signature(SYSTEMS[name]).parameters if key in parameters}
+    system = _made(name, tuple(sorted(sizes.items())))
+    return system.with_parameters(**parameters) if parameters else system
+
+
+@lru_cache(maxsize=64)
+def _made(name: str, sizes: tuple[tuple[str, Any], ...]) -> System:
+    return SYSTEMS[name](**dict(sizes))

@@ -1,0 +1,121 @@
+"""Every system in the registry checks itself; adding one adds its tests."""
+
+import numpy as np
+import pytest
+
+from physode import systems
+from physode.errors import PhysodeError, UnknownNameError
+
+NAMES = systems.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_follow_from_the_symbols(name):
+    errors = systems.verify(systems.get(name), seed=3)
+    assert errors.pop("rhs") < 1e-13
+    for check, error in errors.items():
+        assert error < 1e-6, check
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_complete(name):
+    system = systems.get(name)
+    assert system.name == name
+    assert system.reference and system.doi.startswith("10.")
+    assert system.title and system.symmetries
+    for state in system.quantities:
+        assert state.long_name and state.units
+        assert state.range[0] < state.range[1]
+        if state.role == "velocity":
+            assert system.role(state.time_derivative_of) == "position"
+        if state.role == "momentum":
+            assert system.role(state.conjugate_to) == "position"
+    for parameter in system.constants:
+        assert parameter.meaning and parameter.units
+    assert 0 < system.time_scale < 1e3
+    assert set(system.units) == {*system.states, "time"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_velocity_is_the_derivative_of_its_position(name):
+    system = systems.get(name)
+    states = system.sample_states(5, seed=1)
+    for index, state in enumerate(system.quantities):
+        if state.time_derivative_of is not None:
+            derivative = system.rhs(0.0, states)[:, system.states.index(state.time_derivative_of)]
+            np.testing.assert_allclose(derivative, states[:, index], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_many_tangents_equal_one_at_a_time(name):
+    system = systems.get(name)
+    states = system.sample_states(4, seed=1)
+    tangents = np.random.default_rng(0).normal(size=(4, 3, len(system.states)))
+    together = system.jvp(0.5, states, tangents)
+    assert together.shape == tangents.shape
+    for k in range(3):
+        np.testing.assert_allclose(together[:, k], system.jvp(0.5, states, tangents[:, k]), rtol=1e-13)
+    np.testing.assert_allclose(together, tangents @ np.swapaxes(system.jacobian(0.5, states), 1, 2), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_repeat_with_the_seed_and_grow(name):
+    system = systems.get(name)
+    few, many = system.sample_states(3, seed=5), system.sample_states(6, seed=5)
+    assert few.shape == (3, len(system.states))
+    np.testing.assert_array_equal(few, many[:3])
+    assert not np.array_equal(few, system.sample_states(3, seed=6))
+
+
+def test_parameters_change_the_motion():
+    assert systems.get("pendulum", length=2.0).parameters == {"gravity": 9.81, "length": 2.0}
+    np.testing.assert_allclose(systems.get("lorenz", rho=20.0).rhs(0.0, [[1.0, 1.0, 1.0]]), [[0.0, 18.0, 1 - 8 / 3]])
+
+
+def test_published_equations():
+    """The double pendulum as in the Lyapunov literature, and the closed form of the damped sinusoids."""
+    z = systems.get("double-pendulum").sample_states(6, seed=2)
+    a, b, p, q = z.T
+    d, g = a - b, 9.81
+    big = 1 + np.sin(d) ** 2
+    h1, h2 = p * q * np.sin(d) / big, (p**2 + 2 * q**2 - 2 * p * q * np.cos(d)) / (2 * big**2)
+    expected = [
+        (p - q * np.cos(d)) / big,
+        (2 * q - p * np.cos(d)) / big,
+        -2 * g * np.sin(a) - h1 + h2 * np.sin(2 * d),
+        -g * np.sin(b) + h1 - h2 * np.sin(2 * d),
+    ]
+    np.testing.assert_allclose(systems.get("double-pendulum").rhs(0.0, z), np.transpose(expected), rtol=1e-12, atol=1e-13)
+    t = np.linspace(0, 10, 21)
+    record = systems.get("damped-sinusoids").simulate(t)
+    np.testing.assert_allclose(record.x[0], np.exp(-0.1 * t) * (np.cos(t) + 3 * np.sin(t)), atol=1e-9)
+    np.testing.assert_allclose(record.y[0], np.exp(-0.3 * t) * (-5 * np.cos(1.2 * t) + 2 * np.sin(1.2 * t)), atol=1e-9)
+
+
+def test_unknown_names_list_the_choices():
+    with pytest.raises(UnknownNameError, match="unknown system 'pendulm'; did you mean 'pendulum'"):
+        systems.get("pendulm")
+    with pytest.raises(UnknownNameError, match="parameter of pendulum 'lenght'; did you mean 'length'"):
+        systems.get("pendulum", lenght=2.0)
+    with pytest.raises(PhysodeError, match="must be one finite number, found nan"):
+        systems.get("pendulum", length=float("nan"))
+    with pytest.raises(PhysodeError, match=r"states theta, omega; found an array of shape \(1, 3\)"):
+        systems.get("pendulum").rhs(0.0, np.zeros((1, 3)))
+    with pytest.raises(PhysodeError, match="conserves V"):
+        systems.get("lotka-volterra").energy([[1.0, 1.0]])
+
+
+def test_invariants_and_dissipation():
+    assert set(systems.get("lotka-volterra").invariants) == {"V"}
+    assert set(systems.get("pendulum").invariants) == {"energy"}
+    damped = systems.get("damped-pendulum")
+    assert damped.has_energy and not damped.conserves_energy and not damped.invariants
+    np.testing.assert_allclose(damped.energy_rate(0.0, [[0.3, 2.0]]), [-0.8])
+    np.testing.assert_allclose(systems.get("pendulum").energy([[np.pi, 0.0]]), [2 * 9.81])
+
+
+def test_equations_print_and_show():
+    equations = systems.get("van-der-pol").equations()
+    assert str(equations) == "x' = v\nv' = mu*v*(1 - x**2) - x"
+    assert r"\dot{x} &= v" in systems.get("van-der-pol")._repr_latex_()
+    assert repr(systems.get("van-der-pol")) == "<System van-der-pol: x, v; mu=1>"
