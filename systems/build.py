@@ -94,7 +94,9 @@ def build(
     if energy_expression is None:
         rate: Expr = sympy.S.Zero
     elif energy_rate is None:
-        rate = sympy.simplify(sympy.Add(*(energy_expression.diff(symbol(key)) * d for key, d in zip(state_names, derivatives, strict=True))))
+        rate = sympy.simplify(
+            sympy.Add(*(energy_expression.diff(symbol(key)) * d for key, d in zip(state_names, derivatives, strict=True)))
+        )
     else:
         rate = read(energy_rate, everything, "energy rate")
     start = dict(initial_state) if initial_state is not None else {s.name: sum(s.range) / 2 for s in states}

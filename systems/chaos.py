@@ -10,7 +10,7 @@ __all__ = ["lorenz"]
 
 
 def lorenz() -> System:
-    """The Lorenz-63 convection model; exponents (0.9056, 0, -14.5723) at the default parameters."""
+    """Convect as in Lorenz-63; exponents (0.9056, 0, -14.5723) at the default parameters."""
     return build(
         "lorenz",
         title="Lorenz-63",

@@ -12,6 +12,7 @@ import keyword
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import sympy
 from sympy import Expr, Symbol
@@ -20,7 +21,7 @@ from physode.errors import PhysodeError
 
 __all__ = ["FUNCTIONS", "ExpressionError", "Formula", "check_name", "parse", "symbol", "to_expression"]
 
-Formula = str | int | float | Expr
+Formula: TypeAlias = str | int | float | Expr
 """What a user may write for a formula: text, a number, or a sympy expression."""
 
 MAX_CHARACTERS = 2000
@@ -85,7 +86,7 @@ def check_name(name: str, kind: str) -> str:
     >>> check_name("theta1", "state")
     'theta1'
     """
-    if not isinstance(name, str) or not _NAME.match(name) or keyword.iskeyword(name) or name.startswith("__"):
+    if not _NAME.match(str(name)) or keyword.iskeyword(name) or name.startswith("__"):
         raise ExpressionError(
             f"{str(name)[:80]!r} cannot name a {kind}; use a letter followed by letters, digits or '_' (at most 64, no Python keyword)."
         )
@@ -138,7 +139,7 @@ def parse(text: str, names: Iterable[str] | Mapping[str, Expr], what: str = "for
     try:
         text.encode("ascii")
     except UnicodeEncodeError as error:
-        raise ExpressionError(f"{what}, column {error.start + 1}: {ascii(text[error.start])} is not an ASCII character; spell it out.") from None
+        raise ExpressionError(f"{what}, column {error.start + 1}: {text[error.start]!a} is not an ASCII character; spell it out.") from None
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -148,7 +149,9 @@ def parse(text: str, names: Iterable[str] | Mapping[str, Expr], what: str = "for
         raise ExpressionError(f"{what}: more than {MAX_NODES} parts; split it up.")
     result = _Builder(known, what).build(tree.body, 0)
     if result.has(sympy.nan, sympy.zoo, sympy.oo, sympy.I):
-        raise ExpressionError(f"{what}: {text[:60]!r} has no finite real value; look for a division by zero or the root of a negative number.")
+        raise ExpressionError(
+            f"{what}: {text[:60]!r} has no finite real value; look for a division by zero or the root of a negative number."
+        )
     return result
 
 

@@ -13,7 +13,7 @@ _LANDAU_DOI = "10.1016/C2009-0-25569-3"
 
 
 def harmonic_oscillator() -> System:
-    """x'' = -omega**2 x, energy per unit mass."""
+    """Turn without loss: x'' = -omega**2 x, energy per unit mass."""
     return build(
         "harmonic-oscillator",
         title="Harmonic oscillator",
@@ -31,13 +31,16 @@ def harmonic_oscillator() -> System:
 
 
 def damped_oscillator() -> System:
-    """x'' = -gamma x' - omega**2 x. Its exponents are -gamma/2 twice if gamma < 2 omega."""
+    """Swing down: x'' = -gamma x' - omega**2 x. Its exponents are -gamma/2 twice if gamma < 2 omega."""
     return build(
         "damped-oscillator",
         title="Damped oscillator",
         states=[position("x", "m", "displacement", (-2.5, 2.5)), velocity("v", "m s-1", "velocity", "x", (-2.5, 2.5))],
         equations={"x": "v", "v": "-gamma*v - omega**2*x"},
-        parameters=[Parameter("gamma", 0.2, "s-1", "damping rate"), Parameter("omega", 1.0, "rad s-1", "angular frequency without damping")],
+        parameters=[
+            Parameter("gamma", 0.2, "s-1", "damping rate"),
+            Parameter("omega", 1.0, "rad s-1", "angular frequency without damping"),
+        ],
         energy="v**2/2 + omega**2*x**2/2",
         energy_units="m2 s-2",
         energy_rate="-gamma*v**2",
@@ -115,7 +118,7 @@ def damped_sinusoids() -> System:
 
 
 def van_der_pol() -> System:
-    """x'' = mu (1 - x**2) x' - x: a limit cycle that becomes a relaxation oscillation as mu grows."""
+    """Feed small swings, damp large ones: x'' = mu (1 - x**2) x' - x: a limit cycle that becomes a relaxation oscillation as mu grows."""
     return build(
         "van-der-pol",
         title="Van der Pol oscillator",

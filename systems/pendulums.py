@@ -22,7 +22,7 @@ _RATE = velocity("omega", "rad s-1", "angular velocity", "theta", (-2.0, 2.0))
 
 
 def pendulum() -> System:
-    """theta'' = -(gravity/length) sin(theta), energy per unit mass."""
+    """Swing under gravity: theta'' = -(gravity/length) sin(theta), energy per unit mass."""
     return build(
         "pendulum",
         title="Pendulum",
@@ -40,7 +40,7 @@ def pendulum() -> System:
 
 
 def damped_pendulum() -> System:
-    """theta'' = -(gravity/length) sin(theta) - damping theta', energy per unit mass."""
+    """Swing and lose energy: theta'' = -(gravity/length) sin(theta) - damping theta', energy per unit mass."""
     return build(
         "damped-pendulum",
         title="Damped pendulum",
@@ -59,7 +59,7 @@ def damped_pendulum() -> System:
 
 
 def pendulum_canonical() -> System:
-    """The pendulum in angle and angular momentum p = mass length**2 theta'."""
+    """Describe the pendulum in angle and angular momentum p = mass length**2 theta'."""
     return build(
         "pendulum-canonical",
         title="Pendulum, canonical",
@@ -92,7 +92,7 @@ _DOUBLE_PARAMETERS = (
 
 
 def double_pendulum() -> System:
-    """The double pendulum in its angles, both from the vertical, and their conjugate momenta: chaotic at large angles."""
+    """Describe the double pendulum in its angles, both from the vertical, and their conjugate momenta: chaotic at large angles."""
     names = ["theta1", "theta2", "p1", "p2"]
     hamiltonian = parse(_DOUBLE_HAMILTONIAN, [*names, *(c.name for c in _DOUBLE_PARAMETERS)])
     return build(
@@ -112,6 +112,6 @@ def double_pendulum() -> System:
         time_scale="sqrt((length1 + length2)/2/gravity)",
         initial_state={"theta1": pi / 2, "theta2": pi / 2, "p1": 0.0, "p2": 0.0},
         symmetries="time reversal with p -> -p; all signs turned; each angle by 2 pi",
-        reference="T. Shinbrot, C. Grebogi, J. Wisdom, J. A. Yorke: Chaos in a double pendulum, American Journal of Physics 60, 491-499 (1992)",
+        reference="T. Shinbrot et al.: Chaos in a double pendulum, American Journal of Physics 60, 491-499 (1992)",
         doi="10.1119/1.16860",
     )

@@ -10,7 +10,7 @@ __all__ = ["lotka_volterra"]
 
 
 def lotka_volterra() -> System:
-    """x' = alpha x - beta x y, y' = delta x y - gamma y; V = delta x - gamma log x + beta y - alpha log y is conserved."""
+    """Eat and be eaten: x' = alpha x - beta x y, y' = delta x y - gamma y; V = delta x - gamma log x + beta y - alpha log y stays."""
     return build(
         "lotka-volterra",
         title="Lotka-Volterra",

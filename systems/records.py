@@ -46,8 +46,10 @@ class Observation:
 
     def check(self, system: System) -> None:
         """Raise unless the names are states of `system` and the numbers make sense."""
-        if isinstance(self.observe, str) or self.observe is not None and (not self.observe or len(set(self.observe)) < len(self.observe)):
-            raise PhysodeError(f"observe must list one or more different states, found {self.observe!r}; the states are {', '.join(system.states)}.")
+        if isinstance(self.observe, str) or (self.observe is not None and (not self.observe or len(set(self.observe)) < len(self.observe))):
+            raise PhysodeError(
+                f"observe must list one or more different states, found {self.observe!r}; the states are {', '.join(system.states)}."
+            )
         if self.noise_model not in NOISE_MODELS:
             raise unknown_name("noise model", self.noise_model, NOISE_MODELS)
         given = self.noise if isinstance(self.noise, Mapping) else {}
@@ -59,7 +61,9 @@ class Observation:
             raise PhysodeError(f"noise is given for {', '.join(unseen)}, which observe leaves out; observe it or give it no noise.")
         for name in self.observed(system):
             if not (np.isscalar(self.standard_deviation(name)) and 0 <= self.standard_deviation(name) < np.inf):
-                raise PhysodeError(f"the noise of {name!r} must be a standard deviation of 0 or more, found {self.standard_deviation(name)!r}.")
+                raise PhysodeError(
+                    f"the noise of {name!r} must be a standard deviation of 0 or more, found {self.standard_deviation(name)!r}."
+                )
 
     def observed(self, system: System) -> tuple[str, ...]:
         """Return the observed states in the system's order."""

@@ -47,11 +47,15 @@ def check_times(time: ArrayLike) -> Array:
     if times.ndim != 1 or len(times) < 2:
         raise PhysodeError(f"time must be a vector of at least two values, found shape {times.shape}; np.linspace(0, 10, 101) makes one.")
     if not np.isfinite(times).all():
-        raise PhysodeError(f"time must be finite, found {times[~np.isfinite(times)][0]} at position {int(np.flatnonzero(~np.isfinite(times))[0])}.")
+        raise PhysodeError(
+            f"time must be finite, found {times[~np.isfinite(times)][0]} at position {int(np.flatnonzero(~np.isfinite(times))[0])}."
+        )
     steps = np.diff(times)
     if (steps <= 0).any():
         where = int(np.flatnonzero(steps <= 0)[0])
-        raise PhysodeError(f"time must increase, found {times[where]:g} followed by {times[where + 1]:g} at position {where}; sort it and drop repeats.")
+        raise PhysodeError(
+            f"time must increase, found {times[where]:g} followed by {times[where + 1]:g} at position {where}; sort it and drop repeats."
+        )
     return times
 
 
@@ -89,7 +93,9 @@ def check_initial_states(
         columns = {name: np.array(initial_states[name], dtype=np.float64) for name in system.states}
         for name, column in columns.items():
             if column.ndim > 1 or not np.isfinite(column).all():
-                raise PhysodeError(f"the initial value of {name!r} must be one finite number or one per trajectory, found {initial_states[name]!r}.")
+                raise PhysodeError(
+                    f"the initial value of {name!r} must be one finite number or one per trajectory, found {initial_states[name]!r}."
+                )
         lengths |= {f"initial value of {name!r}": len(column) for name, column in columns.items() if column.ndim}
     if n_trajectories is not None:
         lengths["n_trajectories"] = int(n_trajectories)

@@ -13,7 +13,7 @@ _CHEN_DOI = "10.48550/arXiv.1806.07366"
 
 
 def linear_spiral() -> System:
-    """dz/dt = A z: a rotation that shrinks. Its Lyapunov exponents are the real parts of A's eigenvalues."""
+    """Shrink and turn, dz/dt = A z: a rotation that shrinks. Its Lyapunov exponents are the real parts of A's eigenvalues."""
     return build(
         "linear-spiral",
         title="Linear spiral",
@@ -34,7 +34,7 @@ def linear_spiral() -> System:
 
 
 def cubic_spiral() -> System:
-    """The spiral of the neural-ODE demo, dz/dt = A z**3 element by element: it turns slower as it shrinks."""
+    """Follow the spiral of the neural-ODE demo, dz/dt = A z**3 element by element: it turns slower as it shrinks."""
     return build(
         "cubic-spiral",
         title="Cubic spiral",

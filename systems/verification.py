@@ -60,7 +60,9 @@ def verify(system: System, seed: int = 0, n: int = 8) -> dict[str, float]:
     errors = {
         "rhs": _relative(velocity, _symbolic(other, times, states)),
         "jvp": _relative(other.jvp(times, states, tangents), np.einsum("bij,bj->bi", jacobian, tangents)),
-        "divergence": float(np.max(np.abs(other.divergence(times, states) - np.trace(jacobian, axis1=1, axis2=2))) / np.max(np.abs(jacobian))),
+        "divergence": float(
+            np.max(np.abs(other.divergence(times, states) - np.trace(jacobian, axis1=1, axis2=2))) / np.max(np.abs(jacobian))
+        ),
     }
     if other.energy_expression is not None:
         errors["energy_rate"] = _rate_error(other.energy, states, velocity, other.energy_rate(times, states))

@@ -21,17 +21,21 @@ def test_numbers_follow_from_the_symbols(name):
 def test_a_card_is_complete(name):
     system = systems.get(name)
     assert system.name == name
-    assert system.reference and system.doi.startswith("10.")
-    assert system.title and system.symmetries
+    assert system.reference
+    assert system.doi.startswith("10.")
+    assert system.title
+    assert system.symmetries
     for state in system.quantities:
-        assert state.long_name and state.units
+        assert state.long_name
+        assert state.units
         assert state.range[0] < state.range[1]
         if state.role == "velocity":
             assert system.role(state.time_derivative_of) == "position"
         if state.role == "momentum":
             assert system.role(state.conjugate_to) == "position"
     for parameter in system.constants:
-        assert parameter.meaning and parameter.units
+        assert parameter.meaning
+        assert parameter.units
     assert 0 < system.time_scale < 1e3
     assert set(system.units) == {*system.states, "time"}
 
@@ -109,7 +113,9 @@ def test_invariants_and_dissipation():
     assert set(systems.get("lotka-volterra").invariants) == {"V"}
     assert set(systems.get("pendulum").invariants) == {"energy"}
     damped = systems.get("damped-pendulum")
-    assert damped.has_energy and not damped.conserves_energy and not damped.invariants
+    assert damped.has_energy
+    assert not damped.conserves_energy
+    assert not damped.invariants
     np.testing.assert_allclose(damped.energy_rate(0.0, [[0.3, 2.0]]), [-0.8])
     np.testing.assert_allclose(systems.get("pendulum").energy([[np.pi, 0.0]]), [2 * 9.81])
 

@@ -27,10 +27,14 @@ def test_every_system_makes_a_valid_record(name):
 def test_a_clean_full_record_is_its_own_truth():
     record = systems.get("pendulum").simulate(TIME)
     assert list(record.data_vars) == ["theta", "omega", "gravity", "length"]
-    assert record.theta.dims == ("trajectory", "time") and record.sizes == {"trajectory": 1, "time": 101}
+    assert record.theta.dims == ("trajectory", "time")
+    assert record.sizes == {"trajectory": 1, "time": 101}
     assert record.omega.attrs == {"units": "rad s-1", "long_name": "angular velocity", "role": "velocity", "time_derivative_of": "theta"}
-    assert record.attrs["schema"] == "physode/1" and record.attrs["system"] == "pendulum" and record.attrs["rtol"] == 1e-10
-    assert record.time.attrs["units"] == "s" and record.theta.dtype == np.float64
+    assert record.attrs["schema"] == "physode/1"
+    assert record.attrs["system"] == "pendulum"
+    assert record.attrs["rtol"] == 1e-10
+    assert record.time.attrs["units"] == "s"
+    assert record.theta.dtype == np.float64
     np.testing.assert_array_equal(record.time, TIME)
 
 
@@ -58,16 +62,19 @@ def test_noise_in_units_by_state_and_relative():
     relative = pendulum.simulate(TIME, n_trajectories=30, noise=0.1, noise_model="relative", seed=1)
     assert float(relative.omega_noise_std) == pytest.approx(0.1 * float(relative.omega_true.std()), rel=1e-12)
     assert float((relative.omega - relative.omega_true).std()) == pytest.approx(float(relative.omega_noise_std), rel=0.05)
-    assert json.loads(by_state.attrs["noise"]) == {"theta": 0.05} and relative.attrs["noise_model"] == "relative"
+    assert json.loads(by_state.attrs["noise"]) == {"theta": 0.05}
+    assert relative.attrs["noise_model"] == "relative"
 
 
 def test_noise_and_observation_leave_the_truth_alone():
     pendulum = systems.get("pendulum")
     clean = pendulum.simulate(TIME, n_trajectories=4, seed=2)
     partial = pendulum.simulate(TIME, n_trajectories=4, observe=["theta"], seed=2)
-    assert "omega" not in partial and "theta_noise_std" not in partial
+    assert "omega" not in partial
+    assert "theta_noise_std" not in partial
     np.testing.assert_array_equal(partial.omega_true, clean.omega)
-    assert partial.omega_true.attrs["time_derivative_of"] == "theta" and partial.omega_true.attrs["role"] == "truth"
+    assert partial.omega_true.attrs["time_derivative_of"] == "theta"
+    assert partial.omega_true.attrs["role"] == "truth"
     noisy = pendulum.simulate(TIME, n_trajectories=4, observe=["theta"], noise=0.1, seed=2)
     np.testing.assert_array_equal(noisy.theta_true, clean.theta)
     assert list(noisy.data_vars) == ["theta", "theta_true", "omega_true", "theta_noise_std", "gravity", "length"]
@@ -85,28 +92,29 @@ def test_the_same_seed_gives_the_same_bytes():
 def test_parameters_over_trajectories():
     lengths = np.array([0.5, 1.0, 2.0])
     record = systems.get("pendulum").simulate(TIME, {"theta": 1e-4, "omega": 0.0}, parameters={"length": lengths})
-    assert record.length.dims == ("trajectory",) and record.gravity.dims == ()
+    assert record.length.dims == ("trajectory",)
+    assert record.gravity.dims == ()
     np.testing.assert_allclose(record.theta, 1e-4 * np.cos(np.sqrt(9.81 / lengths)[:, None] * TIME), atol=1e-10)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (dict(time=[0, 1, 1]), PhysodeError, "time must increase, found 1 followed by 1 at position 1"),
-        (dict(time=[0, np.nan]), PhysodeError, "time must be finite, found nan at position 1"),
-        (dict(time=[[0, 1]]), PhysodeError, r"found shape \(1, 2\)"),
-        (dict(initial_states={"theta": 1.0}), PhysodeError, "gives no value for omega"),
-        (dict(initial_states={"theta": 1.0, "omga": 0.0}), UnknownNameError, "did you mean 'omega'"),
-        (dict(initial_states={"theta": [1.0, 2.0], "omega": [0.0, 1.0, 2.0]}), PhysodeError, "'theta': 2, initial value of 'omega': 3"),
-        (dict(initial_states={"theta": [1.0, 2.0], "omega": 0.0}, n_trajectories=3), PhysodeError, "n_trajectories: 3"),
-        (dict(n_trajectories=0), PhysodeError, "at least 1, found 0"),
-        (dict(observe=["phi"]), UnknownNameError, "state of pendulum 'phi'"),
-        (dict(observe="theta"), PhysodeError, "observe must list one or more"),
-        (dict(noise=-1.0), PhysodeError, "noise of 'theta' must be a standard deviation of 0 or more, found -1.0"),
-        (dict(noise={"omega": 1.0}, observe=["theta"]), PhysodeError, "noise is given for omega, which observe leaves out"),
-        (dict(noise_model="gausian"), UnknownNameError, "did you mean 'gaussian'"),
-        (dict(parameters={"lenght": 1.0}), UnknownNameError, "did you mean 'length'"),
-        (dict(parameters={"length": [[1.0]]}), PhysodeError, "one finite number or one per trajectory"),
+        ({"time": [0, 1, 1]}, PhysodeError, "time must increase, found 1 followed by 1 at position 1"),
+        ({"time": [0, np.nan]}, PhysodeError, "time must be finite, found nan at position 1"),
+        ({"time": [[0, 1]]}, PhysodeError, r"found shape \(1, 2\)"),
+        ({"initial_states": {"theta": 1.0}}, PhysodeError, "gives no value for omega"),
+        ({"initial_states": {"theta": 1.0, "omga": 0.0}}, UnknownNameError, "did you mean 'omega'"),
+        ({"initial_states": {"theta": [1.0, 2.0], "omega": [0.0, 1.0, 2.0]}}, PhysodeError, "'theta': 2, initial value of 'omega': 3"),
+        ({"initial_states": {"theta": [1.0, 2.0], "omega": 0.0}, "n_trajectories": 3}, PhysodeError, "n_trajectories: 3"),
+        ({"n_trajectories": 0}, PhysodeError, "at least 1, found 0"),
+        ({"observe": ["phi"]}, UnknownNameError, "state of pendulum 'phi'"),
+        ({"observe": "theta"}, PhysodeError, "observe must list one or more"),
+        ({"noise": -1.0}, PhysodeError, "noise of 'theta' must be a standard deviation of 0 or more, found -1.0"),
+        ({"noise": {"omega": 1.0}, "observe": ["theta"]}, PhysodeError, "noise is given for omega, which observe leaves out"),
+        ({"noise_model": "gausian"}, UnknownNameError, "did you mean 'gaussian'"),
+        ({"parameters": {"lenght": 1.0}}, UnknownNameError, "did you mean 'length'"),
+        ({"parameters": {"length": [[1.0]]}}, PhysodeError, "one finite number or one per trajectory"),
     ],
 )
 def test_mistakes_are_told(arguments, error, message):
