@@ -1,0 +1,48 @@
+"""dz/dt = f(z, u): the neural ODE of Chen et al. 2018, and with extra components the augmented one of Dupont et al. 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.fields.mlp import LinearPlusMLP
+
+__all__ = ["FirstOrderField"]
+
+
+class FirstOrderField(AbstractField):
+    """dz/dt = A [z, u] + MLP([z, u]).
+
+    Parameters
+    ----------
+    n_states : int
+        Dimension of z; augmented components count.
+    n_inputs : int
+        Dimension of u.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    activation : str
+        A key of `physode.fields.mlp.ACTIVATIONS`.
+    """
+
+    def __init__(self, n_states: int, n_inputs: int, hidden: Sequence[int], activation: str) -> None:
+        super().__init__()
+        self.n_states, self.n_inputs = n_states, n_inputs
+        self.net = LinearPlusMLP(n_states + n_inputs, n_states, hidden, activation)
+
+    def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Evaluate dz/dt; see `AbstractField.forward`."""
+        out: Tensor = self.net(torch.cat([z, u], dim=1) if self.n_inputs else z)
+        return out
+
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Differentiate by hand; see `AbstractField.jacobians`."""
+        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))
+        return by_input[:, :, : self.n_states], by_parameters
+
+    def penalty_groups(self) -> list[list[str]]:
+        """See `AbstractField.penalty_groups`."""
+        return self.net.penalty_groups("net")

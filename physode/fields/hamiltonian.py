@@ -1,0 +1,74 @@
+"""dq/dt = dH/dp, dp/dt = -dH/dq: the Hamiltonian neural network of Greydanus et al. 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from physode.fields.base import AbstractField
+from physode.fields.mlp import LinearPlusMLP
+
+__all__ = ["HamiltonianField"]
+
+
+class HamiltonianField(AbstractField):
+    """State z = [q, p]; H = z'Qz/2 + c'z + MLP(z), and inputs push the momenta, dp/dt = -dH/dq + G u.
+
+    Parameters
+    ----------
+    n_positions : int
+        Dimension of q; the state has twice as many components.
+    n_inputs : int
+        Dimension of u.
+    hidden : sequence of int
+        Widths of the hidden layers of the MLP.
+    activation : str
+        A key of `physode.fields.mlp.ACTIVATIONS`.
+    separable : bool, default False
+        Whether H = V(q) + T(p), with a network for each.
+    """
+
+    def __init__(
+        self, n_positions: int, n_inputs: int, hidden: Sequence[int], activation: str, *, separable: bool = False
+    ) -> None:
+        super().__init__()
+        self.n_positions, self.n_states, self.n_inputs = n_positions, 2 * n_positions, n_inputs
+        self.separable = separable
+        sizes = [n_positions, n_positions] if separable else [self.n_states]
+        self.nets = nn.ModuleList(LinearPlusMLP(size, 1, hidden, activation) for size in sizes)
+        self.quadratic = nn.ParameterList(nn.Parameter(torch.zeros(size, size)) for size in sizes)
+        self.coupling = nn.Parameter(torch.zeros(n_positions, n_inputs))
+
+    def hamiltonian(self, z: Tensor) -> Tensor:
+        """Learned energy H(z), shape (batch,); defined up to a constant."""
+        parts = [
+            0.5 * (part @ matrix * part).sum(1) + net(part)[:, 0]
+            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
+        ]
+        return torch.stack(parts).sum(0)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """dH/dz, shape (batch, n_states)."""
+        parts = [
+            0.5 * part @ (matrix + matrix.T) + net.input_jacobian(part)[:, 0]
+            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _parts(self, z: Tensor) -> list[Tensor]:
+        return [z[:, : self.n_positions], z[:, self.n_positions :]] if self.separable else [z]
+
+    def penalty_groups(self) -> list[list[str]]:
+        """See `AbstractField.penalty_groups`."""
+        return [group for k, net in enumerate(self.nets) for group in net.penalty_groups(f"nets.{k}")]
+
+    def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Evaluate d[q, p]/dt; see `AbstractField.forward`."""
+        gradient = self.gradient(z)
+        n = self.n_positions
+        force = -gradient[:, :n]
+        if self.n_inputs:
+            force = force + u @ self.coupling.T
+        return torch.cat([gradient[:, n:], force], dim=1)

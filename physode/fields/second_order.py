@@ -1,0 +1,54 @@
+"""d2x/dt2 = f(x, dx/dt, u): the second-order neural ODE of Norcliffe et al. 2020."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.fields.mlp import LinearPlusMLP
+
+__all__ = ["SecondOrderField"]
+
+
+class SecondOrderField(AbstractField):
+    """State z = [x, v] with dx/dt = v and dv/dt = A [x, v, u] + MLP([x, v, u]).
+
+    Parameters
+    ----------
+    n_positions : int
+        Dimension of x; the state has twice as many components.
+    n_inputs : int
+        Dimension of u.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    activation : str
+        A key of `physode.fields.mlp.ACTIVATIONS`.
+    """
+
+    def __init__(self, n_positions: int, n_inputs: int, hidden: Sequence[int], activation: str) -> None:
+        super().__init__()
+        self.n_positions, self.n_states, self.n_inputs = n_positions, 2 * n_positions, n_inputs
+        self.net = LinearPlusMLP(self.n_states + n_inputs, n_positions, hidden, activation)
+
+    def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Evaluate d[x, v]/dt; see `AbstractField.forward`."""
+        acceleration = self.net(torch.cat([z, u], dim=1) if self.n_inputs else z)
+        return torch.cat([z[:, self.n_positions :], acceleration], dim=1)
+
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Differentiate by hand; see `AbstractField.jacobians`."""
+        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))
+        n = self.n_positions
+        kinematic = torch.zeros(len(z), n, self.n_states, dtype=z.dtype, device=z.device)
+        kinematic[:, :, n:] = torch.eye(n, dtype=z.dtype, device=z.device)
+        return (
+            torch.cat([kinematic, by_input[:, :, : self.n_states]], dim=1),
+            torch.cat([torch.zeros_like(by_parameters), by_parameters], dim=1),
+        )
+
+    def penalty_groups(self) -> list[list[str]]:
+        """See `AbstractField.penalty_groups`."""
+        return self.net.penalty_groups("net")

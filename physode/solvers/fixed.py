@@ -1,0 +1,52 @@
+"""Solvers with fixed steps that pass through the observation times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.solvers.base import AbstractSolver
+from physode.solvers.grid import step_grid
+from physode.solvers.runge_kutta import Inputs, Tableau, integrate_runge_kutta
+
+__all__ = ["OneStepSolver", "RungeKuttaSolver"]
+
+Step = Callable[[AbstractField, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class RungeKuttaSolver(AbstractSolver):
+    """An explicit Runge-Kutta method; the only kind that Gauss-Newton fits differentiate themselves."""
+
+    tableau: Tableau
+
+    def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
+        """See `AbstractSolver.integrate`."""
+        grid = step_grid(time, max_step)
+        states = integrate_runge_kutta(self.tableau, field, initial, grid, inputs).states
+        return states.gather(1, grid.index[..., None].expand(-1, -1, states.shape[-1]))
+
+
+@dataclass(frozen=True)
+class OneStepSolver(AbstractSolver):
+    """Any other one-step method, given its step function and the nodes at which it needs the inputs."""
+
+    step: Step
+    nodes: tuple[float, ...]
+
+    def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
+        """See `AbstractSolver.integrate`."""
+        grid = step_grid(time, max_step)
+        nodes = torch.tensor(self.nodes, dtype=initial.dtype, device=initial.device)
+        starts = grid.time[:, :-1]
+        u = inputs(starts[..., None] + grid.step[..., None] * nodes)
+        z, states = initial, [initial]
+        for k in range(grid.step.shape[1]):
+            z = self.step(field, starts[:, k], z, u[:, k], grid.step[:, k, None])
+            states.append(z)
+        stacked = torch.stack(states, dim=1)
+        return stacked.gather(1, grid.index[..., None].expand(-1, -1, stacked.shape[-1]))

@@ -1,0 +1,63 @@
+"""The steps of an integration: every trajectory has its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["StepGrid", "step_grid"]
+
+
+@dataclass(frozen=True)
+class StepGrid:
+    """Step sizes of a batch of trajectories that pass through their observation times.
+
+    Attributes
+    ----------
+    start : Tensor, shape (batch,)
+        Time of each initial state.
+    step : Tensor, shape (batch, steps)
+        Step sizes; 0 where a trajectory has fewer steps than the longest, so that it stands still.
+    index : Tensor of int64, shape (batch, observations)
+        Number of steps after which each observation is reached.
+    """
+
+    start: Tensor
+    step: Tensor
+    index: Tensor
+
+    @property
+    def time(self) -> Tensor:
+        """Times of all grid points, shape (batch, steps + 1)."""
+        return self.start[:, None] + torch.cat([torch.zeros_like(self.step[:, :1]), self.step.cumsum(1)], dim=1)
+
+
+def step_grid(time: Tensor, max_step: float) -> StepGrid:
+    """Cut the interval between any two observations into equal steps no longer than `max_step`.
+
+    Parameters
+    ----------
+    time : Tensor, shape (batch, observations)
+        Increasing times; NaN at the end of the shorter trajectories.
+    max_step : float
+        Largest step size, in the unit of `time`.
+
+    Returns
+    -------
+    StepGrid
+        NaN times map to the last valid step.
+    """
+    gaps = time.diff(dim=1)
+    count = torch.ceil(gaps / max_step - 1e-9).clamp(min=1).nan_to_num(0).long()
+    zero = torch.zeros_like(count[:, :1])
+    index = torch.cat([zero, count.cumsum(1)], dim=1)
+    n_steps = int(index[:, -1].max()) if index.shape[1] > 1 else 0
+    position = torch.arange(n_steps).expand(len(time), -1)
+    interval = torch.searchsorted(index[:, 1:].contiguous(), position.contiguous(), right=True)
+    inside = interval < gaps.shape[1]
+    interval = interval.clamp(max=max(gaps.shape[1] - 1, 0))
+    size = (gaps / count).nan_to_num(0.0, posinf=0.0)
+    step = torch.where(inside, size.gather(1, interval), 0.0) if n_steps else time[:, :0]
+    return StepGrid(time[:, 0], step, index)

@@ -1,0 +1,127 @@
+"""Explicit Runge-Kutta methods with fixed steps, one row of coefficients each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.solvers.grid import StepGrid
+
+__all__ = ["RUNGE_KUTTA", "Stages", "Tableau", "integrate_runge_kutta"]
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """Butcher tableau of an explicit method.
+
+    Attributes
+    ----------
+    a : tuple of tuple of float
+        Strictly lower triangular stage matrix, row i with i entries.
+    b : tuple of float
+        Weights.
+    order : int
+        Order of convergence.
+    """
+
+    a: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+    order: int
+
+    @property
+    def c(self) -> tuple[float, ...]:
+        """Nodes, the row sums of `a`."""
+        return tuple(sum(row) for row in self.a)
+
+
+RUNGE_KUTTA: dict[str, Tableau] = {
+    "euler": Tableau(((),), (1.0,), 1),
+    "midpoint": Tableau(((), (1 / 2,)), (0.0, 1.0), 2),
+    "rk4": Tableau(((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), 4),
+    "rk5": Tableau(
+        (
+            (),
+            (1 / 5,),
+            (3 / 40, 9 / 40),
+            (44 / 45, -56 / 15, 32 / 9),
+            (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+            (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+        ),
+        (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+        5,
+    ),
+}
+"""Euler, explicit midpoint, the classical method of order 4, and the order-5 weights of Dormand & Prince 1980."""
+
+
+class Inputs(Protocol):
+    """u(t) at any time, for every trajectory of a batch."""
+
+    def __call__(self, time: Tensor) -> Tensor:
+        """Map times of shape (batch, ...) to inputs of shape (batch, ..., n_inputs)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A finished integration with all that its differentiation needs.
+
+    Attributes
+    ----------
+    states : Tensor, shape (batch, steps + 1, n_states)
+    inner : Tensor, shape (batch, steps, stages, n_states)
+        States at which the field was evaluated.
+    time : Tensor, shape (batch, steps, stages)
+    inputs : Tensor, shape (batch, steps, stages, n_inputs)
+    """
+
+    states: Tensor
+    inner: Tensor
+    time: Tensor
+    inputs: Tensor
+
+
+def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tensor, grid: StepGrid, inputs: Inputs) -> Stages:
+    """Integrate a batch of trajectories, each with its own steps.
+
+    Parameters
+    ----------
+    tableau : Tableau
+        The method.
+    field : AbstractField
+        Evaluated ``len(tableau.b)`` times a step.
+    initial : Tensor, shape (batch, n_states)
+    grid : StepGrid
+    inputs : callable
+        u(t); see `Inputs`.
+
+    Returns
+    -------
+    Stages
+    """
+    nodes = torch.tensor(tableau.c, dtype=initial.dtype, device=initial.device)
+    time = grid.time[:, :-1, None] + grid.step[..., None] * nodes
+    u = inputs(time)
+    z = initial
+    states, inner = [z], []
+    for k in range(grid.step.shape[1]):
+        h = grid.step[:, k, None]
+        slopes: list[Tensor] = []
+        for i, row in enumerate(tableau.a):
+            stage = z
+            for a, slope in zip(row, slopes, strict=True):
+                if a:
+                    stage = torch.addcmul(stage, h, slope, value=a)
+            inner.append(stage)
+            slopes.append(field(time[:, k, i], stage, u[:, k, i]))
+        for b, slope in zip(tableau.b, slopes, strict=True):
+            if b:
+                z = torch.addcmul(z, h, slope, value=b)
+        states.append(z)
+    shape = (len(initial), grid.step.shape[1], len(tableau.b), initial.shape[1])
+    stacked = torch.stack(inner, dim=1).reshape(shape) if inner else initial.new_zeros(shape)
+    return Stages(torch.stack(states, dim=1), stacked, time, u)

@@ -1,0 +1,311 @@
+"""From a scaled record to a fitted field: warm start, then shooting over windows that grow to whole trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from physode.fields.base import AbstractField
+from physode.solvers.base import AbstractSolver
+from physode.solvers.fixed import RungeKuttaSolver
+from physode.training.batch import Batch
+from physode.training.evidence import Evidence
+from physode.training.gradient_descent import DescentProblem, adam, lbfgs
+from physode.training.levenberg_marquardt import Point, levenberg_marquardt
+from physode.training.matching import MatchingProblem
+from physode.training.result import StopFit
+from physode.training.shooting import InitialPrior, ShootingProblem
+from physode.training.windows import Windows, cut_windows
+
+__all__ = ["FitSettings", "Fitted", "Guess", "fit_field"]
+
+MOST_MATCHED = 5000
+"""Points used by the warm start."""
+GROWTH = 3
+"""Factor by which windows grow from stage to stage."""
+FIRST_DURATION = 1.0
+"""Duration of the first windows in time constants."""
+LONGEST = 1000
+"""Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded."""
+ACCEPTABLE, WORSE = 0.02, 3.0
+"""Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
+SMALL_SOLVER_ERROR = 0.1
+"""The steps are halved when the solver's error exceeds this share of the residual."""
+ROUNDING = 1e-9
+"""Solver error, in standard deviations, that is never worth smaller steps."""
+REFINEMENT = 8
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to fit; see the models for what each setting means to a user.
+
+    Attributes
+    ----------
+    optimizer : {"levenberg-marquardt", "lbfgs", "adam"}
+    solver : AbstractSolver
+    max_step : float
+        Largest step in scaled time.
+    max_iterations : int
+        Accepted steps in the last stage; earlier stages take a quarter each.
+    tolerance : float
+        Share of the residual that three steps must gain to go on.
+    """
+
+    optimizer: str
+    solver: AbstractSolver
+    max_step: float
+    max_iterations: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Guess:
+    """First guesses of the full state at every observation, scaled.
+
+    Attributes
+    ----------
+    states, derivatives : Tensor, shape (trajectories, observations, n_states)
+        NaN where a trajectory has ended.
+    noise : Tensor, shape (n_observed,)
+        Standard deviation of the observed states.
+    known_noise : Tensor of bool, shape (n_observed,)
+    initial_precision : Tensor, shape (n_states,)
+        Prior precision of the components of an initial state around the guess.
+    """
+
+    states: Tensor
+    derivatives: Tensor
+    noise: Tensor
+    known_noise: Tensor
+    initial_precision: Tensor
+
+
+@dataclass
+class Fitted:
+    """Where a fit stands; the field itself is left holding the parameters.
+
+    Attributes
+    ----------
+    status : str
+        See `FitResult.status`.
+    loss : float
+    states : Tensor, shape (trajectories, observations, n_states)
+        States along the record.
+    noise : Tensor, shape (n_observed,)
+    solver_error : float
+    intervals : int
+        Length of the longest windows that were fitted.
+    n_evaluations, n_iterations : int
+    """
+
+    status: str
+    loss: float
+    states: Tensor
+    noise: Tensor
+    solver_error: float = float("nan")
+    intervals: int = 0
+    n_evaluations: int = 0
+    n_iterations: int = 0
+    theta: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+Report = Callable[[int, float, int, str], None]
+"""Called with iterations, loss, evaluations and the name of the stage; may raise StopFit."""
+
+
+def fit_field(
+    vector_field: AbstractField,
+    batch: Batch,
+    observed: tuple[int, ...],
+    guess: Guess,
+    settings: FitSettings,
+    report: Report,
+) -> Fitted:
+    """Fit a field to a batch of trajectories.
+
+    Parameters
+    ----------
+    vector_field : AbstractField
+        Changed in place; holds the best parameters at the end, however the fit ended.
+    batch : Batch
+    observed : tuple of int
+        Components of the state that the batch measures.
+    guess : Guess
+    settings : FitSettings
+    report : callable
+
+    Returns
+    -------
+    Fitted
+    """
+    stage = _Stages(vector_field, batch, observed, guess, settings, report)
+    try:
+        stage.warm_start()
+        for intervals in stage.lengths():
+            if not stage.shoot(intervals):
+                break
+        stage.refine()
+    except StopFit as stop:
+        stage.fitted.status = stop.status
+    except KeyboardInterrupt:
+        stage.fitted.status = "interrupted"
+    vector_to_parameters(stage.fitted.theta, vector_field.parameters())
+    return stage.fitted
+
+
+class _Stages:
+    """The stages of one fit and what they share; `fitted` is always the best so far."""
+
+    def __init__(
+        self,
+        vector_field: AbstractField,
+        batch: Batch,
+        observed: tuple[int, ...],
+        guess: Guess,
+        settings: FitSettings,
+        report: Report,
+    ) -> None:
+        self.vector_field, self.batch, self.observed = vector_field, batch, observed
+        self.guess, self.settings, self.report = guess, settings, report
+        self.max_step = settings.max_step
+        theta = parameters_to_vector(vector_field.parameters()).detach().clone()
+        self.fitted = Fitted("max_iterations", float("inf"), guess.states, guess.noise, theta=theta)
+        self.groups = _group_positions(vector_field)
+        self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
+
+    def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
+        variance = noise.square().clamp(min=1e-6)
+        variance = torch.where(known, noise.square(), variance)
+        return Evidence(variance, torch.full((len(self.groups),), 0.1, dtype=noise.dtype), self.groups, known)
+
+    def warm_start(self) -> None:
+        """Match the field to the slopes of the smoothing spline."""
+        states, slopes = self.guess.states.flatten(0, 1), self.guess.derivatives.flatten(0, 1)
+        time = self.batch.time.flatten()
+        inputs = self.batch.inputs(self.batch.time.nan_to_num(0.0)).flatten(0, 1)
+        valid = torch.nonzero(states.isfinite().all(1) & slopes.isfinite().all(1) & time.isfinite())[:, 0]
+        valid = valid[:: max(1, len(valid) // MOST_MATCHED)]
+        problem = MatchingProblem(self.vector_field, time[valid], states[valid], slopes[valid], inputs[valid])
+        n = states.shape[1]
+        evidence = self._fresh_evidence(torch.full((n,), 0.1, dtype=states.dtype), torch.zeros(n, dtype=torch.bool))
+        start = Point(self.fitted.theta, states[:0], problem.squares(self.fitted.theta, states[:0]))
+        point = levenberg_marquardt(
+            problem, start.theta, start.initial, evidence, iterations=15, tolerance=0.01, report=self._reporter(problem, "warm start")
+        )
+        self.fitted.theta = point.theta
+
+    def lengths(self) -> list[int]:
+        """Window lengths in intervals, from about one time constant to the whole record."""
+        counts = self.batch.time.isfinite().sum(1)
+        longest = min(int(counts.max()) - 1, LONGEST)
+        gap = float(self.batch.time.diff(dim=1).nanmedian())
+        unknowns = self.guess.states.shape[-1] / len(self.observed)
+        length = max(2, round(FIRST_DURATION / gap), int(unknowns) + 1)
+        out = []
+        while length < longest / 1.5:
+            out.append(length)
+            length *= GROWTH
+        return [*out, longest]
+
+    def shoot(self, intervals: int, *, last: bool = False) -> bool:
+        """Fit windows of one length; on failure go back to the shorter ones and say no."""
+        windows = cut_windows(self.batch, intervals)
+        last = last or intervals == self.lengths()[-1]
+        initial = windows.pick_initial(self.fitted.states)
+        n = initial.shape[1]
+        prior = InitialPrior(initial, self.guess.initial_precision.expand(len(initial), n).clone())
+        later = windows.columns[:, 0] > 0
+        prior.precision[later] = prior.precision[later].clamp(max=1.0)
+        kept = replace(self.evidence)
+        point, states, evaluations = self._optimise(windows, prior, intervals, last)
+        loss = self._loss(point)
+        self.fitted.n_evaluations += evaluations
+        if loss > ACCEPTABLE and loss > WORSE * self.fitted.loss:
+            self.evidence = kept
+            return False
+        self.fitted.theta, self.fitted.loss, self.fitted.intervals = point.theta, loss, intervals
+        self.fitted.states = windows.spread(states, self.fitted.states)
+        self.fitted.noise = self.evidence.variance.sqrt()
+        if last:
+            self.fitted.status = "converged" if point.converged else "max_iterations"
+        return True
+
+    def refine(self) -> None:
+        """Compare with a solver of much smaller steps; fit again with smaller steps until they agree."""
+        for _ in range(4):
+            self.fitted.solver_error = self._solver_error()
+            if not self.fitted.solver_error > max(SMALL_SOLVER_ERROR * self.fitted.loss, ROUNDING):
+                return
+            if not isinstance(self.settings.solver, RungeKuttaSolver):
+                return
+            self.max_step /= 2
+            if not self.shoot(self.fitted.intervals, last=True):
+                return
+
+    def _solver_error(self) -> float:
+        windows = cut_windows(self.batch, self.fitted.intervals)
+        initial = windows.pick_initial(self.fitted.states)
+        vector_to_parameters(self.fitted.theta, self.vector_field.parameters())
+        with torch.no_grad():
+            runs = [
+                self.settings.solver.integrate(self.vector_field, initial, windows.batch.time, windows.batch.inputs, step)
+                for step in (self.max_step, self.max_step / REFINEMENT)
+            ]
+        difference = (runs[0] - runs[1])[windows.batch.values.isfinite().any(-1)][:, list(self.observed)]
+        return float(difference.square().mean().sqrt())
+
+    def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int, last: bool) -> tuple[Point, Tensor, int]:
+        """Run the chosen optimiser on one set of windows; also the states along them and the evaluations spent."""
+        settings, field_, name = self.settings, self.vector_field, f"windows of {intervals}"
+        iterations = settings.max_iterations if last else max(settings.max_iterations // 4, 10)
+        tolerance = settings.tolerance if last else max(settings.tolerance, 0.05)
+        if settings.optimizer == "levenberg-marquardt" and isinstance(settings.solver, RungeKuttaSolver):
+            problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.max_step)
+            with torch.no_grad():
+                point = levenberg_marquardt(
+                    problem,
+                    self.fitted.theta,
+                    prior.mean,
+                    self.evidence,
+                    iterations=iterations,
+                    tolerance=tolerance,
+                    report=self._reporter(problem, name),
+                )
+                return point, problem.roll_out(point.theta, point.initial), problem.n_evaluations
+        descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.max_step)
+        vector_to_parameters(self.fitted.theta, field_.parameters())
+        run = lbfgs if settings.optimizer == "lbfgs" else adam
+        point = run(
+            descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=self._reporter(descent, name)
+        )
+        with torch.no_grad():
+            states = settings.solver.integrate(field_, point.initial, windows.batch.time, windows.batch.inputs, self.max_step)
+        return point, states, descent.n_evaluations
+
+    def _loss(self, point: Point) -> float:
+        return float((point.squares.sum() / self.batch.values.isfinite().sum()).sqrt())
+
+    def _reporter(self, problem: MatchingProblem | ShootingProblem | DescentProblem, stage: str) -> Callable[[Point], None]:
+        def tell(point: Point) -> None:
+            self.fitted.n_iterations += 1
+            if not isinstance(problem, MatchingProblem):
+                loss = self._loss(point)
+            else:
+                loss = float((point.squares.sum() / problem.counts.sum()).sqrt())
+            self.report(self.fitted.n_iterations, loss, self.fitted.n_evaluations + problem.n_evaluations, stage)
+
+        return tell
+
+
+def _group_positions(vector_field: AbstractField) -> list[Tensor]:
+    """Positions of each penalty group in the vector of all parameters."""
+    positions, start = {}, 0
+    for name, parameter in vector_field.named_parameters():
+        positions[name] = torch.arange(start, start + parameter.numel())
+        start += parameter.numel()
+    return [torch.cat([positions[name] for name in group]) for group in vector_field.penalty_groups()]

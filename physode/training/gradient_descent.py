@@ -1,0 +1,186 @@
+"""L-BFGS and Adam through any differentiable solver, for networks or records too large for Gauss-Newton."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector
+
+from physode.fields.base import AbstractField
+from physode.solvers.base import AbstractSolver
+from physode.training.batch import Batch, SampledInputs
+from physode.training.evidence import Evidence
+from physode.training.levenberg_marquardt import Point
+from physode.training.shooting import InitialPrior
+
+__all__ = ["DescentProblem", "adam", "lbfgs"]
+
+STEPS_PER_REPORT = 5
+MINIBATCH = 256
+"""Windows in one Adam step."""
+LEARNING_RATE = 1e-2
+
+
+@dataclass
+class DescentProblem:
+    """Integrated states minus measurements, differentiated by torch.
+
+    Parameters
+    ----------
+    vector_field : AbstractField
+    batch : Batch
+    observed : tuple of int
+        Components of the state that `batch.values` measures.
+    prior : InitialPrior
+    solver : AbstractSolver
+    max_step : float
+    """
+
+    vector_field: AbstractField
+    batch: Batch
+    observed: tuple[int, ...]
+    prior: InitialPrior
+    solver: AbstractSolver
+    max_step: float
+    n_evaluations: int = field(default=0, init=False)
+
+    def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of squared residuals and number of measurements of each observed state over some windows."""
+        before = self.batch.values[rows]
+        inputs = SampledInputs(self.batch.inputs.time[rows], self.batch.inputs.values[rows])
+        counted = _Counted(self.vector_field)
+        states = self.solver.integrate(counted, initial, self.batch.time[rows], inputs, self.max_step)
+        self.n_evaluations += counted.calls
+        mask = before.isfinite()
+        residual = torch.where(mask, states[..., list(self.observed)] - before.nan_to_num(0.0), 0.0)
+        return residual.square().sum((0, 1)), mask.sum((0, 1))
+
+    def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
+        """Half the negative logarithm of the posterior per measurement."""
+        squares, counts = self.squares(initial[rows], rows)
+        theta = parameters_to_vector(self.vector_field.parameters())
+        share = len(rows) / len(initial)
+        precision, mean = self.prior.precision[rows], self.prior.mean[rows]
+        penalty = (evidence.per_parameter(theta.detach()) * theta.square()).sum() * share
+        start = (precision * (initial[rows] - mean).square()).sum()
+        return ((squares / evidence.variance).sum() + start + penalty) / counts.sum()
+
+
+class _Counted(AbstractField):
+    """A field that counts its evaluations."""
+
+    def __init__(self, inner: AbstractField) -> None:
+        super().__init__()
+        self.inner, self.calls = inner, 0
+        self.n_states, self.n_inputs, self.separable = inner.n_states, inner.n_inputs, inner.separable
+
+    def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        self.calls += 1
+        out: Tensor = self.inner(t, z, u)
+        return out
+
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        return self.inner.jacobians(t, z, u)
+
+    def penalty_groups(self) -> list[list[str]]:
+        return self.inner.penalty_groups()
+
+
+def _finish(problem: DescentProblem, initial: Tensor, squares: Tensor, evidence: Evidence) -> Point:
+    """Take the point over and re-estimate the noise that is not known."""
+    counts = problem.batch.values.isfinite().sum((0, 1)).clamp(min=1)
+    evidence.variance = torch.where(evidence.known_noise, evidence.variance, (squares / counts).clamp(min=1e-12))
+    theta = parameters_to_vector(problem.vector_field.parameters()).detach().clone()
+    return Point(theta, initial.detach().clone(), squares)
+
+
+def lbfgs(
+    problem: DescentProblem,
+    initial: Tensor,
+    evidence: Evidence,
+    *,
+    iterations: int,
+    tolerance: float,
+    report: Callable[[Point], None],
+) -> Point:
+    """Limited-memory BFGS with a strong-Wolfe line search (Nocedal & Wright 2006, ch. 7) on the full batch.
+
+    Parameters and result are those of `physode.training.levenberg_marquardt.levenberg_marquardt`; the field's own parameters are the start.
+    """
+    start = initial.clone().requires_grad_()
+    rows = torch.arange(len(initial))
+    parameters = [*problem.vector_field.parameters(), start]
+    optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS_PER_REPORT, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = problem.loss(start, rows, evidence)
+        if bool(loss.isfinite()):
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    return _loop(problem, start, rows, evidence, lambda: optimiser.step(closure), iterations // STEPS_PER_REPORT, tolerance, report)
+
+
+def adam(
+    problem: DescentProblem,
+    initial: Tensor,
+    evidence: Evidence,
+    *,
+    iterations: int,
+    tolerance: float,
+    report: Callable[[Point], None],
+) -> Point:
+    """Adam (Kingma & Ba 2015) on random minibatches of windows; see `lbfgs` for parameters and result."""
+    start = initial.clone().requires_grad_()
+    rows = torch.arange(len(initial))
+    optimiser = torch.optim.Adam([*problem.vector_field.parameters(), start], lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(iterations, 1))
+
+    def several() -> None:
+        for _ in range(STEPS_PER_REPORT):
+            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows))[:MINIBATCH]
+            optimiser.zero_grad()
+            loss = problem.loss(start, chosen, evidence)
+            if bool(loss.isfinite()):
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(problem.vector_field.parameters(), 10.0)
+                optimiser.step()
+            schedule.step()
+
+    return _loop(problem, start, rows, evidence, several, iterations // STEPS_PER_REPORT, 0.0, report)
+
+
+def _loop(
+    problem: DescentProblem,
+    start: Tensor,
+    rows: Tensor,
+    evidence: Evidence,
+    advance: Callable[[], object],
+    rounds: int,
+    tolerance: float,
+    report: Callable[[Point], None],
+) -> Point:
+    """Advance, keep the best point, and stop when nothing is gained any more."""
+    with torch.no_grad():
+        best = _finish(problem, start, problem.squares(start, rows)[0], evidence)
+    quiet = 0
+    for _ in range(rounds):
+        advance()
+        with torch.no_grad():
+            squares = problem.squares(start, rows)[0]
+        total, least = float(squares.sum()), float(best.squares.sum())
+        quiet = 0 if total < least * (1 - tolerance) else quiet + 1
+        if math.isfinite(total) and total < least:
+            best = _finish(problem, start, squares, evidence)
+            report(best)
+        if quiet >= 3 and tolerance:
+            best = replace(best, converged=True)
+            break
+    torch.nn.utils.vector_to_parameters(best.theta, problem.vector_field.parameters())
+    return best

@@ -1,0 +1,91 @@
+"""What a fit tells while it runs and when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["FitResult", "Progress", "StopFit"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One accepted step of a running fit.
+
+    Attributes
+    ----------
+    epoch : int
+        Accepted steps so far.
+    loss : float
+        Root mean square residual in units of each state's standard deviation.
+    nfev : int
+        Evaluations of the field so far, each on the whole batch.
+    wall_time : float
+        Seconds since the start.
+    stage : str
+        "warm start", or the length of the shooting windows.
+    """
+
+    epoch: int
+    loss: float
+    nfev: int
+    wall_time: float
+    stage: str
+
+
+class StopFit(Exception):  # noqa: N818 - a request, not an error
+    """Raised by a callback to end a fit; the best model so far is kept.
+
+    Parameters
+    ----------
+    status : str
+        Becomes `FitResult.status`.
+    """
+
+    def __init__(self, status: str = "stopped") -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a fit ended, in the manner of scipy's OptimizeResult.
+
+    Attributes
+    ----------
+    success : bool
+        Whether the fit converged and its solver solved the learned equation.
+    status : str
+        "converged", "max_iterations", "time_budget", "interrupted", "stopped" or "failed".
+    message : str
+        The same in a sentence, with a remedy where there is one.
+    nfev : int
+        Evaluations of the field, each on the whole batch.
+    n_iterations : int
+        Accepted optimiser steps.
+    wall_time : float
+        Seconds.
+    loss : float
+        Final root mean square residual in units of each state's standard deviation.
+    noise_std : mapping of str to float
+        Noise of each observed state in its own unit: as given by the record, or as estimated.
+    solver_error : float
+        Largest difference between the training solver and one with steps eight times smaller on the learned field, over the training
+        windows, in units of each state's standard deviation.
+    window : float
+        Duration of the longest shooting windows that were fitted, in the record's unit of time.
+    history : mapping of str to list
+        The fields of `Progress`, one entry per accepted step.
+    """
+
+    success: bool
+    status: str
+    message: str
+    nfev: int
+    n_iterations: int
+    wall_time: float
+    loss: float
+    noise_std: Mapping[str, float]
+    solver_error: float
+    window: float
+    history: Mapping[str, list[float | int | str]]

@@ -1,0 +1,66 @@
+"""Cutting records into windows, the intervals of multiple shooting (Bock & Plitt 1984)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physode.training.batch import Batch
+
+__all__ = ["Windows", "cut_windows"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a batch, each one a trajectory of its own; neighbours share one observation.
+
+    Attributes
+    ----------
+    batch : Batch
+    rows : Tensor of int64, shape (windows,)
+        Trajectory that each window was cut from.
+    columns : Tensor of int64, shape (windows, length)
+        Observations in it; -1 is padding.
+    """
+
+    batch: Batch
+    rows: Tensor
+    columns: Tensor
+
+    def pick_initial(self, states: Tensor) -> Tensor:
+        """Initial state of each window from states of shape (trajectories, observations, n_states)."""
+        return states[self.rows, self.columns[:, 0]]
+
+    def spread(self, window_states: Tensor, states: Tensor) -> Tensor:
+        """Lay states of shape (windows, length, n_states) back over the record, on a copy of `states`."""
+        out = states.clone()
+        window, place = torch.nonzero(self.columns >= 0, as_tuple=True)
+        out[self.rows[window], self.columns[window, place]] = window_states[window, place]
+        return out
+
+
+def cut_windows(batch: Batch, intervals: int) -> Windows:
+    """Cut each trajectory into windows of `intervals` intervals; the last one may be shorter.
+
+    Parameters
+    ----------
+    batch : Batch
+    intervals : int
+        Number of intervals between observations in a window, at least 1.
+
+    Returns
+    -------
+    Windows
+    """
+    lengths = batch.time.isfinite().sum(1)
+    rows, columns = [], []
+    width = min(intervals, int(lengths.max()) - 1) + 1
+    for row, length in enumerate(lengths.tolist()):
+        for start in range(0, max(length - 1, 1), intervals):
+            column = torch.arange(start, start + width)
+            rows.append(row)
+            columns.append(torch.where(column < length, column, -1))
+    row_index, column_index = torch.tensor(rows), torch.stack(columns)
+    return Windows(batch.take(row_index, column_index), row_index, column_index)
