@@ -88,7 +88,7 @@ class System:
     >>> pendulum.equations()
     theta' = omega
     omega' = -gravity*sin(theta)/length
-    energy = -gravity*length*cos(theta) + gravity*length + length**2*omega**2/2
+    energy = gravity*length*(1 - cos(theta)) + length**2*omega**2/2
     """
 
     name: str
