@@ -1,0 +1,11 @@
+"""Many models times many seeds on one record, judged alike, kept cell by cell, told as one tree and one table."""
+
+from physode.comparison.files import open_result as open_result
+from physode.comparison.folder import ResultFolder as ResultFolder
+from physode.comparison.job import compare as compare
+from physode.comparison.overview import overview as overview
+from physode.comparison.overview import overview_text as overview_text
+from physode.comparison.store import CellStore as CellStore
+from physode.comparison.table import summary as summary
+
+__all__ = ["CellStore", "ResultFolder", "compare", "open_result", "overview", "overview_text", "summary"]

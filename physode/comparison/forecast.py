@@ -1,0 +1,87 @@
+"""Predictions over a whole record, without a look at what is to be forecast."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from physode.trajectories import select_split, state_names, time_dim
+
+__all__ = ["WARMUP_FRACTION", "predict_all", "split_kind", "split_mask", "with_split"]
+
+WARMUP_FRACTION = 0.25
+"""Part of a test trajectory that the unobserved part of its initial state is estimated from."""
+
+_TEST_TRAJECTORIES, _TEST_TIME, _ENOUGH = 0.2, 0.25, 5
+
+
+def with_split(record: xr.Dataset) -> xr.Dataset:
+    """Mark what is held out, unless the record says it already.
+
+    A fifth of the trajectories, drawn with seed 0, when there are at least five of them; else the last quarter of the time.
+    """
+    from physode.trajectories import split
+
+    if "split" in record.coords:
+        return record
+    if record.sizes["trajectory"] >= _ENOUGH:
+        return split(record, test=_TEST_TRAJECTORIES, by="trajectory", seed=0)
+    return split(record, test=_TEST_TIME, by="time")
+
+
+def split_kind(record: xr.Dataset) -> str:
+    """Say whether ``split`` parts ``"trajectory"`` or ``"time"``."""
+    return "trajectory" if record["split"].dims == ("trajectory",) else "time"
+
+
+def split_mask(record: xr.Dataset, part: str) -> xr.DataArray:
+    """Mark the samples of one part, with the dimensions (trajectory, time or obs)."""
+    like = record[state_names(record)[0]]
+    return (record["split"] == part).broadcast_like(like).transpose(*like.dims)
+
+
+def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:
+    """Predict every trajectory of a record on its own coordinates.
+
+    Trajectories that were fitted start where all of their observations say; held-out ones where their first quarter says. When
+    the end of the time is held out, those observations are hidden and the prediction runs on from the fitted part.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        With ``predict(ds, warmup=None)``.
+    record : xarray.Dataset
+        With its coordinate ``split``.
+
+    Returns
+    -------
+    xarray.Dataset
+        All states of the model on the record's coordinates.
+    """
+    if split_kind(record) == "time":
+        hidden = split_mask(record, "test")
+        shown = record.assign({name: record[name].where(~hidden) for name in state_names(record)})
+        return _on(model.predict(shown), record)
+    parts = [model.predict(select_split(record, "train"))]
+    for part in sorted(set(record["split"].values.tolist()) - {"train"}):
+        held_out = select_split(record, part)
+        warmup = max(3, math.ceil(WARMUP_FRACTION * held_out.sizes[time_dim(record)]))
+        parts.append(model.predict(held_out, warmup=warmup))
+    return _on(xr.concat(parts, "trajectory", join="exact", compat="override", coords="minimal"), record)
+
+
+def _on(prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset:
+    """Put a prediction on exactly the record's coordinates, in the record's order."""
+    order = prediction.indexes["trajectory"].get_indexer(record.indexes["trajectory"])
+    dims = ("trajectory", time_dim(record))
+    variables = {name: (dims, prediction[name].transpose(*dims).values[order], prediction[name].attrs) for name in prediction.data_vars}
+    return xr.Dataset(variables, coords=record.coords).assign_attrs(prediction.attrs)
+
+
+def finite_pairs(measured: xr.DataArray, predicted: xr.DataArray, mask: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Give what was measured and what was predicted at the marked samples that were measured."""
+    wanted = mask.values & np.isfinite(measured.values)
+    return measured.values[wanted], predicted.values[wanted]

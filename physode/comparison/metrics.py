@@ -1,0 +1,71 @@
+"""The numbers that a prediction is judged by, for each part of the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from physode.comparison.forecast import finite_pairs, split_mask
+from physode.comparison.replay import velocity_scores
+from physode.trajectories import select_split, state_names
+from physode.trajectories.truth import TRUE_SUFFIX
+
+__all__ = ["SPLITS", "score_splits"]
+
+SPLITS = ("train", "test")
+
+_NAMES = {
+    "rmse": "root mean square error against the observations",
+    "nrmse": "root mean square error over the standard deviation of the observations in the whole record",
+    "r2": "coefficient of determination against the observations",
+    "rmse_truth": "root mean square error against the noise-free truth",
+}
+
+
+def score_splits(model: Any, record: xr.Dataset, prediction: xr.Dataset) -> xr.Dataset:
+    """Compare a prediction with the record and, where it is known, with the truth.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        Asked for its recovered velocity when the truth has velocities.
+    record : xarray.Dataset
+        With its coordinate ``split``.
+    prediction : xarray.Dataset
+        All states of the model on the record's coordinates.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (split, state): ``rmse`` (in the state's units), ``nrmse``, ``r2``; with a truth beside the noise ``rmse_truth``;
+        with a true velocity ``velocity_correlation``, ``velocity_rmse``, ``velocity_nrmse``, ``velocity_r2_linear``.
+    """
+    names = state_names(record)
+    numbers = {name: np.full((len(SPLITS), len(names)), np.nan) for name in _NAMES}
+    for i, part in enumerate(SPLITS):
+        mask = split_mask(record, part)
+        for j, name in enumerate(names):
+            measured, predicted = finite_pairs(record[name], prediction[name], mask)
+            if not measured.size:
+                continue
+            error = float(np.mean((predicted - measured) ** 2))
+            spread, variance = float(np.nanstd(record[name].values)), float(np.var(measured))
+            numbers["rmse"][i, j] = np.sqrt(error)
+            numbers["nrmse"][i, j] = np.sqrt(error) / spread if spread > 0 else np.nan
+            numbers["r2"][i, j] = 1 - error / variance if variance > 0 else np.nan
+            if name + TRUE_SUFFIX in record:
+                true, predicted = finite_pairs(record[name + TRUE_SUFFIX], prediction[name], mask)
+                numbers["rmse_truth"][i, j] = np.sqrt(np.mean((predicted - true) ** 2))
+    coords = {"split": list(SPLITS), "state": names}
+    scores = xr.Dataset({name: (("split", "state"), numbers[name], {"long_name": text}) for name, text in _NAMES.items()}, coords)
+    if not np.isfinite(scores["rmse_truth"]).any():
+        scores = scores.drop_vars("rmse_truth")
+    found = {part: velocity_scores(model, prediction, select_split(record, part)) for part in SPLITS}
+    velocity = [scored.expand_dims(split=[part]) for part, scored in found.items() if scored is not None]
+    if not velocity:
+        return scores
+    beside = xr.concat(velocity, "split", join="exact")
+    states = list(dict.fromkeys([*names, *beside["state"].values.tolist()]))
+    return scores.reindex(state=states).assign(beside.reindex(state=states, split=list(SPLITS)))

@@ -1,0 +1,83 @@
+"""A model that has predicted: analyses ask it again and get what it said, not another prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from physode.analysis.velocity import recovered_velocity
+from physode.analysis.dynamics import Dynamics
+from physode.errors import DataError
+from physode.trajectories import time_dim, true_states
+
+__all__ = ["Replay", "velocity_scores"]
+
+Array = NDArray[np.float64]
+
+
+class Replay:
+    """A fitted model whose `predict` repeats a stored prediction for any part of the record that it was made for.
+
+    What a model says about held-out data depends on how much of it was shown; a prediction that was made fairly is kept fair.
+
+    Parameters
+    ----------
+    model : Dynamics
+        The fitted model.
+    prediction : xarray.Dataset
+        Its states on the coordinates of the whole record.
+    """
+
+    def __init__(self, model: Dynamics, prediction: xr.Dataset) -> None:
+        self._model, self._prediction = model, prediction
+        self.name: str = model.name
+        self.states: tuple[str, ...] = tuple(model.states)
+        self.units: Mapping[str, str] = model.units
+        self.time_scale: float = model.time_scale
+        self.rhs, self.jvp = model.rhs, model.jvp
+        self.divergence, self.sample_states = model.divergence, model.sample_states
+
+    def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
+        """Return the stored prediction at the samples of `ds`; `warmup` was decided when it was made."""
+        found = self._prediction.sel(trajectory=ds["trajectory"].values)
+        if time_dim(ds) == "time":
+            return found.sel(time=ds["time"].values)
+        width = ds.sizes["obs"]
+        if np.array_equal(found["time"].values[:, :width], ds["time"].values, equal_nan=True):
+            return found.isel(obs=slice(width))
+        return _same_times(found, ds)
+
+
+def _same_times(found: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
+    """Pick the samples of an irregular prediction that have the times of `ds`."""
+    wanted, given = ds["time"].values, found["time"].values
+    rows = np.stack([np.searchsorted(row[np.isfinite(row)], want) for row, want in zip(given, wanted, strict=True)])
+    rows = np.minimum(rows, given.shape[1] - 1)
+    padding = ~np.isfinite(wanted)
+    picked = {}
+    for name, variable in found.data_vars.items():
+        series = np.take_along_axis(variable.values, rows, axis=1)
+        picked[name] = (("trajectory", "obs"), np.where(padding, np.nan, series), variable.attrs)
+    return xr.Dataset(picked, {"trajectory": ds["trajectory"], "time": ds["time"]})
+
+
+def velocity_scores(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset) -> xr.Dataset | None:
+    """Compare the recovered with the true velocities of one part of a record.
+
+    Returns
+    -------
+    xarray.Dataset or None
+        ``velocity_correlation``, ``velocity_rmse``, ``velocity_nrmse``, ``velocity_r2_linear`` over ``state``; None if there is
+        no true velocity, or if the model does not hold the positions that the true velocities belong to.
+    """
+    if true_states(part) is None:
+        return None
+    try:
+        found = recovered_velocity(Replay(model, prediction), part)
+    except DataError:
+        return None
+    names = ("correlation", "rmse", "nrmse", "r2_linear")
+    return found[list(names)].rename({name: f"velocity_{name}" for name in names}).reset_coords(drop=True)

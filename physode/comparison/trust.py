@@ -1,0 +1,128 @@
+"""How far each model can be trusted, in sentences that follow from the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from physode.comparison.overview import number
+from physode.comparison.status import FAILED
+
+__all__ = ["Verdict", "trust"]
+
+SOLVED = 1e-3
+"""Solver error, over the spread of the data, below which the training solver solved the learned equation."""
+
+GOOD, POOR = 0.1, 0.5
+"""Error over the spread: a forecast below the first is good, above the second hardly better than the mean."""
+
+OVERFIT = 3.0
+"""Ratio of test to training error above which a model knows its training data better than the system."""
+
+SAME_VELOCITY = 0.05
+"""Error of a velocity over its spread below which it is the velocity, and not merely similar to it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to think of one model.
+
+    Attributes
+    ----------
+    model : str
+        Its name in the comparison.
+    level : str
+        ``"good"``, ``"caution"`` or ``"poor"``: the worst of what the sentences say.
+    sentences : tuple of str
+        What was found.
+    """
+
+    model: str
+    level: str
+    sentences: tuple[str, ...]
+
+
+def trust(tree: xr.DataTree) -> list[Verdict]:
+    """Judge each model of a comparison from its numbers.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A comparison.
+
+    Returns
+    -------
+    list of Verdict
+        In the order of the comparison.
+    """
+    models, metrics = tree["models"].to_dataset(), tree["metrics"].to_dataset()
+    verdicts = []
+    for label in models["model"].values:
+        found: list[tuple[int, str]] = []
+        facts, scores = models.sel(model=label), metrics.sel(model=label)
+        ended = ~np.isin(facts["status"].values, FAILED)
+        found.append(_ended(int(ended.sum()), ended.size))
+        if ended.any():
+            found += [*_forecast(scores), *_solver(facts), *_velocity(scores), *_energy(scores)]
+        level = ("good", "caution", "poor")[max(severity for severity, _ in found)]
+        verdicts.append(Verdict(str(label), level, tuple(text for _, text in found)))
+    return verdicts
+
+
+def _ended(done: int, total: int) -> tuple[int, str]:
+    if done == total:
+        return 0, f"All {total} fits came to an end." if total > 1 else "The fit came to an end."
+    return (1 if done else 2), f"{total - done} of {total} fits failed; their messages are below."
+
+
+def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
+    if "nrmse" not in scores:
+        return []
+    error = np.sqrt((scores["nrmse"] ** 2).mean("state"))
+    test, train = error.sel(split="test"), error.sel(split="train")
+    worst, median = float(test.max()), float(test.median())
+    if not np.isfinite(median):
+        return [(1, "There is no error on held-out data to judge it by.")]
+    severity = 0 if worst < GOOD else 1 if median < POOR else 2
+    words = ("It forecasts held-out data well", "Its forecast of held-out data is rough", "Its forecast of held-out data is hardly better than the mean")
+    out = [(severity, f"{words[severity]}: the error is {number(median)} of the data's spread (worst seed {number(worst)}).")]
+    if float(train.median()) > 0 and float((test / train).median()) > OVERFIT and worst > GOOD / 2:
+        out.append((1, f"The error on held-out data is {number(float((test / train).median()))} times that on the training data: it overfits."))
+    return out
+
+
+def _solver(facts: xr.Dataset) -> list[tuple[int, str]]:
+    if "solver_error" not in facts or not np.isfinite(facts["solver_error"]).any():
+        return []
+    worst = float(facts["solver_error"].max())
+    if worst < SOLVED:
+        return [(0, f"The training solver solved the learned equation (solver error {number(worst)} of the spread), so the vector field may be read.")]
+    return [
+        (
+            1,
+            f"The training solver did not solve the learned equation (solver error {number(worst)} of the spread): the network has absorbed "
+            "part of that error, so use it with the step it was trained with and do not read its vector field.",
+        )
+    ]
+
+
+def _velocity(scores: xr.Dataset) -> list[tuple[int, str]]:
+    if "velocity_nrmse" not in scores or not np.isfinite(scores["velocity_nrmse"]).any():
+        return []
+    worst = float(scores["velocity_nrmse"].sel(split="test").max())
+    correlation = float(scores["velocity_correlation"].sel(split="test").min())
+    numbers = f"in the worst seed its correlation with the truth is {number(correlation)} and its error {number(worst)} of the spread"
+    if worst < SAME_VELOCITY:
+        return [(0, f"Its recovered velocity is the true velocity: {numbers}.")]
+    return [(1, f"What it holds beside the positions is not the velocity: {numbers}. Read its positions only.")]
+
+
+def _energy(scores: xr.Dataset) -> list[tuple[int, str]]:
+    if "energy_drift" not in scores or not np.isfinite(scores["energy_drift"]).any():
+        return []
+    worst = float(scores["energy_drift"].sel(split="test").max())
+    severity = 0 if worst < GOOD else 1
+    words = "small" if severity == 0 else "large"
+    return [(severity, f"The departure of its energy from the true one is {words}: at most {number(worst)} of the energy scale within the record.")]
