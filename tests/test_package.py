@@ -71,7 +71,11 @@ def test_wheel_has_every_file_of_the_library(contents):
 
 
 def test_wheel_has_the_data_and_the_templates(contents):
-    data = {f"physode/_data/{path.relative_to(ROOT / 'datasets').as_posix()}" for path in (ROOT / "datasets").rglob("*") if path.is_file()}
+    data = {
+        f"physode/_data/{path.relative_to(ROOT / 'datasets').as_posix()}"
+        for path in (ROOT / "datasets").rglob("*")
+        if path.is_file() and path.name[0] != "."
+    }
     templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "physode").rglob("templates/*")}
     assert len(data) >= 3
     assert templates
