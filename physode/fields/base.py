@@ -67,6 +67,16 @@ class AbstractField(nn.Module, ABC):
         by_state, by_each = vmap(jacrev(single, argnums=(0, 1)), in_dims=(0, None, 0))(z, detached, u)
         return by_state, torch.cat([piece.flatten(2) for piece in by_each], dim=2)
 
+    def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Differentiate the field by the state alone, shape (batch, n_states, n_states)."""
+
+        def single(z_one: Tensor, u_one: Tensor) -> Tensor:
+            out: Tensor = self(t, z_one[None], u_one[None])
+            return out[0]
+
+        by_state: Tensor = vmap(jacrev(single))(z, u)
+        return by_state
+
     @abstractmethod
     def penalty_groups(self) -> list[list[str]]:
         """Names of the parameters that share one prior precision; those not named (the linear part) are left free."""

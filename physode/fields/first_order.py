@@ -43,6 +43,11 @@ class FirstOrderField(AbstractField):
         by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))
         return by_input[:, :, : self.n_states], by_parameters
 
+    def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.state_jacobian`."""
+        by_input: Tensor = self.net.input_jacobian(torch.cat([z, u], dim=1))
+        return by_input[:, :, : self.n_states]
+
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""
         return self.net.penalty_groups("net")

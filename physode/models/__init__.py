@@ -1,1 +1,20 @@
+"""What a user names: neural ODEs as estimators."""
 
+from physode.models.anode import AugmentedNeuralODE
+from physode.models.base import AbstractModel
+from physode.models.hnn import HamiltonianNeuralODE
+from physode.models.node import NeuralODE
+from physode.models.registry import MODELS, get
+from physode.models.sonode import SecondOrderNeuralODE
+from physode.models.storage import load
+
+__all__ = [
+    "MODELS",
+    "AbstractModel",
+    "AugmentedNeuralODE",
+    "HamiltonianNeuralODE",
+    "NeuralODE",
+    "SecondOrderNeuralODE",
+    "get",
+    "load",
+]

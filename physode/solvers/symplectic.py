@@ -55,7 +55,7 @@ def implicit_midpoint_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor
     with torch.no_grad():
         guess = z + h * field(middle, z, u_middle)
         for _ in range(MOST_ITERATIONS):
-            by_state, _ = field.jacobians(middle, 0.5 * (z + guess), u_middle)
+            by_state = field.state_jacobian(middle, 0.5 * (z + guess), u_middle)
             matrix = eye - 0.5 * h[..., None] * by_state
             defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)
             change = torch.linalg.solve(matrix, defect)

@@ -101,6 +101,10 @@ class Fitted:
     intervals : int
         Length of the longest windows that were fitted.
     n_evaluations, n_iterations : int
+    max_step : float
+        Largest step in the end, scaled time.
+    theta : Tensor
+        Parameters as one vector.
     """
 
     status: str
@@ -111,6 +115,7 @@ class Fitted:
     intervals: int = 0
     n_evaluations: int = 0
     n_iterations: int = 0
+    max_step: float = float("nan")
     theta: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
@@ -125,6 +130,7 @@ def fit_field(
     guess: Guess,
     settings: FitSettings,
     report: Report,
+    judge: Callable[[Fitted], float] | None = None,
 ) -> Fitted:
     """Fit a field to a batch of trajectories.
 
@@ -138,17 +144,23 @@ def fit_field(
     guess : Guess
     settings : FitSettings
     report : callable
+    judge : callable, optional
+        Error on held-out data; of the stages the one with the smallest is kept.
 
     Returns
     -------
     Fitted
     """
     stage = _Stages(vector_field, batch, observed, guess, settings, report)
+    best, least = None, float("inf")
     try:
         stage.warm_start()
         for intervals in stage.lengths():
             if not stage.shoot(intervals):
                 break
+            if judge is not None and (error := judge(stage.fitted)) < least:
+                best, least = replace(stage.fitted), error
+        stage.fitted = best or stage.fitted
         stage.refine()
     except StopFit as stop:
         stage.fitted.status = stop.status
@@ -172,9 +184,8 @@ class _Stages:
     ) -> None:
         self.vector_field, self.batch, self.observed = vector_field, batch, observed
         self.guess, self.settings, self.report = guess, settings, report
-        self.max_step = settings.max_step
         theta = parameters_to_vector(vector_field.parameters()).detach().clone()
-        self.fitted = Fitted("max_iterations", float("inf"), guess.states, guess.noise, theta=theta)
+        self.fitted = Fitted("max_iterations", float("inf"), guess.states, guess.noise, max_step=settings.max_step, theta=theta)
         self.groups = _group_positions(vector_field)
         self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
 
@@ -193,10 +204,9 @@ class _Stages:
         problem = MatchingProblem(self.vector_field, time[valid], states[valid], slopes[valid], inputs[valid])
         n = states.shape[1]
         evidence = self._fresh_evidence(torch.full((n,), 0.1, dtype=states.dtype), torch.zeros(n, dtype=torch.bool))
-        start = Point(self.fitted.theta, states[:0], problem.squares(self.fitted.theta, states[:0]))
-        point = levenberg_marquardt(
-            problem, start.theta, start.initial, evidence, iterations=15, tolerance=0.01, report=self._reporter(problem, "warm start")
-        )
+        report = self._reporter(problem, "warm start")
+        with torch.no_grad():
+            point = levenberg_marquardt(problem, self.fitted.theta, states[:0], evidence, iterations=15, tolerance=0.01, report=report)
         self.fitted.theta = point.theta
 
     def lengths(self) -> list[int]:
@@ -243,7 +253,7 @@ class _Stages:
                 return
             if not isinstance(self.settings.solver, RungeKuttaSolver):
                 return
-            self.max_step /= 2
+            self.fitted.max_step /= 2
             if not self.shoot(self.fitted.intervals, last=True):
                 return
 
@@ -254,7 +264,7 @@ class _Stages:
         with torch.no_grad():
             runs = [
                 self.settings.solver.integrate(self.vector_field, initial, windows.batch.time, windows.batch.inputs, step)
-                for step in (self.max_step, self.max_step / REFINEMENT)
+                for step in (self.fitted.max_step, self.fitted.max_step / REFINEMENT)
             ]
         difference = (runs[0] - runs[1])[windows.batch.values.isfinite().any(-1)][:, list(self.observed)]
         return float(difference.square().mean().sqrt())
@@ -265,7 +275,7 @@ class _Stages:
         iterations = settings.max_iterations if last else max(settings.max_iterations // 4, 10)
         tolerance = settings.tolerance if last else max(settings.tolerance, 0.05)
         if settings.optimizer == "levenberg-marquardt" and isinstance(settings.solver, RungeKuttaSolver):
-            problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.max_step)
+            problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.fitted.max_step)
             with torch.no_grad():
                 point = levenberg_marquardt(
                     problem,
@@ -277,14 +287,14 @@ class _Stages:
                     report=self._reporter(problem, name),
                 )
                 return point, problem.roll_out(point.theta, point.initial), problem.n_evaluations
-        descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.max_step)
+        descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.fitted.max_step)
         vector_to_parameters(self.fitted.theta, field_.parameters())
         run = lbfgs if settings.optimizer == "lbfgs" else adam
         point = run(
             descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=self._reporter(descent, name)
         )
         with torch.no_grad():
-            states = settings.solver.integrate(field_, point.initial, windows.batch.time, windows.batch.inputs, self.max_step)
+            states = settings.solver.integrate(field_, point.initial, windows.batch.time, windows.batch.inputs, self.fitted.max_step)
         return point, states, descent.n_evaluations
 
     def _loss(self, point: Point) -> float:

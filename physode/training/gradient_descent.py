@@ -87,6 +87,10 @@ class _Counted(AbstractField):
         self.calls += 1
         return self.inner.jacobians(t, z, u)
 
+    def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        self.calls += 1
+        return self.inner.state_jacobian(t, z, u)
+
     def penalty_groups(self) -> list[list[str]]:
         return self.inner.penalty_groups()
 

@@ -1,0 +1,336 @@
+"""What all models share: an estimator in the manner of scikit-learn around a learned field."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from tqdm.auto import tqdm
+
+from physode.errors import NotFittedError, PhysodeError, unknown_name
+from physode.fields import ACTIVATIONS, AbstractField
+from physode.models.dynamics import LearnedDynamics
+from physode.models.layout import Layout
+from physode.models.train import train
+from physode.solvers import get_solver
+from physode.training.result import FitResult, Progress
+from physode.trajectories import validate, values
+
+__all__ = ["AbstractModel"]
+
+Array = NDArray[np.float64]
+OPTIMIZERS = ("auto", "levenberg-marquardt", "lbfgs", "adam")
+
+
+class AbstractModel(ABC):
+    """A neural ODE that is fitted to records.
+
+    Parameters
+    ----------
+    hidden : sequence of int, default (32,)
+        Widths of the hidden layers. The network bends a linear map that every field has beside it, so small ones go far.
+    activation : {"tanh", "softplus", "silu", "sine"}, default "tanh"
+    solver : str, default "rk4"
+        "rk4", "rk5", "midpoint" or "euler" (fixed steps, per trajectory), "leapfrog" or "implicit-midpoint" (symplectic),
+        "dopri5", "dopri8", "bosh3" or "adaptive_heun" (torchdiffeq's adaptive methods; all trajectories need the same times).
+    gradient : {"backprop", "adjoint"}, default "backprop"
+        "adjoint" is torchdiffeq's continuous adjoint; it needs an adaptive solver.
+    optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
+        "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, L-BFGS beyond that, and
+        Adam for more than 50,000 measurements.
+    max_iterations : int, default 100
+        Optimiser steps on the longest windows.
+    tolerance : float, default 0.01
+        The fit has converged when three steps in a row gain less than this share of the residual.
+    """
+
+    registry_name: ClassVar[str]
+    """Name in `physode.models.MODELS`."""
+    reference: ClassVar[str]
+    """Paper that introduced the model."""
+    doi: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[int] = (32,),
+        activation: str = "tanh",
+        solver: str = "rk4",
+        gradient: str = "backprop",
+        optimizer: str = "auto",
+        max_iterations: int = 100,
+        tolerance: float = 0.01,
+    ) -> None:
+        self.hidden = tuple(int(width) for width in hidden)
+        if any(width < 1 for width in self.hidden):
+            raise PhysodeError(f"hidden is {tuple(hidden)}; give the width of each hidden layer as a positive number.")
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        if optimizer not in OPTIMIZERS:
+            raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+        get_solver(solver, gradient)
+        self.activation, self.solver, self.gradient, self.optimizer = activation, solver, gradient, optimizer
+        self.max_iterations, self.tolerance = int(max_iterations), float(tolerance)
+        self.dynamics_: LearnedDynamics | None = None
+        self._result: FitResult | None = None
+
+    # What a family defines
+
+    @abstractmethod
+    def _layout(self, ds: xr.Dataset) -> Layout:
+        """Components of the state for a record."""
+
+    @abstractmethod
+    def _field(self, layout: Layout) -> AbstractField:
+        """A fresh field; draws from torch's default generator."""
+
+    @abstractmethod
+    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+        """Mean and scale of every component from those of the observed ones."""
+
+    @abstractmethod
+    def _guess(self, layout: Layout, smoothed: tuple[Array, Array, Array], rng: np.random.Generator) -> tuple[Array, Array]:
+        """Scaled states and slopes of every component from the scaled observed ones and their first two slopes.
+
+        All arrays have the shape (trajectory, n, components).
+        """
+
+    def _initial_precision(self, layout: Layout) -> Array:
+        """Prior precision of each component of an initial state around its guess; weak."""
+        return np.ones(len(layout.states))
+
+    def get_params(self) -> dict[str, Any]:
+        """Hyperparameters as given, JSON-ready."""
+        names = ("hidden", "activation", "solver", "gradient", "optimizer", "max_iterations", "tolerance")
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+
+    # Fitting
+
+    def fit(
+        self,
+        ds: xr.Dataset,
+        seed: int = 0,
+        *,
+        validation: xr.Dataset | None = None,
+        time_budget: float | None = None,
+        callback: Callable[[Progress], None] | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Fit the model to a record.
+
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            A record (`physode.validate`). Missing values are NaN; a state of which only some values are known, such as a velocity
+            at the first time alone, is fitted where it is known. Noise given as ``<state>_noise_std`` is used as it is, otherwise
+            it is estimated.
+        seed : int, default 0
+            For the initial weights.
+        validation : xarray.Dataset, optional
+            Held-out record: of the stages of the fit (ever longer windows) the one that predicts it best is kept.
+        time_budget : float, optional
+            Seconds after which the fit ends with the best model so far.
+        callback : callable, optional
+            Called with a `Progress` after each accepted step; it may raise `physode.training.StopFit`.
+        progress : bool, default False
+            Show a progress bar with loss and evaluations.
+
+        Returns
+        -------
+        self
+            With `result_`; ending the fit by Ctrl-C keeps the best model so far, with the status "interrupted".
+
+        Raises
+        ------
+        DataError
+            If the record breaks the data contract or cannot serve this model.
+        FitError
+            If nothing could be fitted.
+
+        Examples
+        --------
+        >>> import numpy as np, physode
+        >>> from physode import systems
+        >>> ds = systems.get("damped-oscillator").simulate(np.linspace(0, 10, 60), n_trajectories=3, observe=["x"])
+        >>> model = physode.SecondOrderNeuralODE().fit(ds, seed=0)
+        >>> model.result_.status
+        'converged'
+        """
+        validate(ds)
+        bar = tqdm(desc=type(self).__name__, unit=" step", disable=None if progress else True)
+
+        def show(state: Progress) -> None:
+            bar.update(1)
+            bar.set_postfix(loss=f"{state.loss:.3g}", nfev=state.nfev, stage=state.stage)
+            if callback is not None:
+                callback(state)
+
+        with bar:
+            self.dynamics_, self._result = train(self, ds, seed, validation, time_budget, show)
+        return self
+
+    @property
+    def result_(self) -> FitResult:
+        """How the fit ended."""
+        self._fitted()
+        if self._result is None:
+            raise NotFittedError("this model was made without a fit.")
+        return self._result
+
+    def _fitted(self) -> LearnedDynamics:
+        if self.dynamics_ is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(ds) first.")
+        return self.dynamics_
+
+    # What a fitted model answers
+
+    @property
+    def name(self) -> str:
+        """Name for tables and figures."""
+        return self.registry_name
+
+    @property
+    def module_(self) -> AbstractField:
+        """The learned field, an nn.Module in scaled units."""
+        return self._fitted().field
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of all components of the state, latent ones included."""
+        return self._fitted().layout.states
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each state, and of time."""
+        layout = self._fitted().layout
+        return {**{name: layout.attrs[name].get("units", "1") for name in layout.states}, "time": layout.time_units}
+
+    @property
+    def time_scale(self) -> float:
+        """Time constant of the training record, in its unit of time."""
+        return self._fitted().scaling.time_scale
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained parameters of the field."""
+        return sum(p.numel() for p in self.module_.parameters())
+
+    def role(self, state: str) -> str:
+        """Role of a state: position, velocity, momentum, state or augmented."""
+        return self._fitted().layout.attrs[state]["role"]
+
+    def rhs(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
+        """Evaluate dz/dt.
+
+        Parameters
+        ----------
+        t : float or ndarray
+            Not used: what is learned does not depend on time but through its inputs.
+        z : ndarray, shape (batch, n_states)
+            In the units of `units`.
+        u : ndarray, shape (batch, n_inputs), optional
+            Needed by a model with inputs.
+
+        Returns
+        -------
+        ndarray, shape (batch, n_states)
+        """
+        return self._fitted().rhs(t, z, u)
+
+    def jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> Array:
+        """Differentiate `rhs` at z in the directions v, of shape (batch, n_states) or (batch, k, n_states)."""
+        return self._fitted().jvp(t, z, v, u)
+
+    def divergence(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
+        """Divergence of `rhs`, shape (batch,)."""
+        return np.einsum("bii->b", self._fitted().jacobian(z, u))
+
+    def sample_states(self, n: int, seed: int) -> Array:
+        """Draw states of the training record, shape (n, n_states)."""
+        reference = self._fitted().reference
+        return reference[np.random.default_rng(seed).integers(len(reference), size=n)]
+
+    def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
+        """Run the model along each trajectory of a record.
+
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            A record with the observed states (and inputs) of the training record.
+        warmup : int, optional
+            The initial state is estimated from the first `warmup` observations of each trajectory, the rest is forecast. Without
+            it every observation is used: then the prediction is a smoother, not a forecast.
+
+        Returns
+        -------
+        xarray.Dataset
+            All states, latent ones included, on the coordinates of `ds`.
+        """
+        if warmup is not None and warmup < 1:
+            raise PhysodeError(f"warmup is {warmup}; give the number of observations, at least 1, or None for all.")
+        return self._fitted().predict(ds, warmup)
+
+    def simulate(
+        self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, ArrayLike] | None = None
+    ) -> xr.Dataset:
+        """Run the model from given initial states.
+
+        Parameters
+        ----------
+        initial_state : mapping of str to float or array
+            A number, or one number per trajectory, for each observed state. A latent velocity that is not given is zero, other
+            latent components take their mean over the training record.
+        time : array of float, shape (n,)
+            Increasing, at least two, in the record's unit of time.
+        inputs : mapping of str to array, optional
+            u on `time`, for a model with inputs.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions (trajectory, time).
+        """
+        grid = np.asarray(time, dtype=np.float64)
+        if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
+            raise PhysodeError("time must be a sequence of at least two increasing numbers.")
+        return self._fitted().simulate(initial_state, grid, inputs or {})
+
+    def vector_field(self, ds: xr.Dataset) -> xr.Dataset:
+        """Slopes d<state>_dt of all states along the prediction of a record."""
+        dynamics, states = self._fitted(), self.predict(ds)
+        z = values(states, self.states)
+        u = values(ds, dynamics.layout.inputs).reshape(-1, len(dynamics.layout.inputs)) if dynamics.layout.inputs else None
+        slopes = self.rhs(0.0, z.reshape(-1, z.shape[-1]), u).reshape(z.shape)
+        units = self.units
+        return xr.Dataset(
+            {
+                f"d{name}_dt": (states[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "role": "slope"})
+                for k, name in enumerate(self.states)
+            },
+            coords=ds.coords,
+        )
+
+    def score(self, ds: xr.Dataset, warmup: int | None = None) -> float:
+        """Coefficient of determination R2 of the observed states, averaged over them.
+
+        With `warmup` the first observations, which the initial state is estimated from, are not scored.
+        """
+        observed = self._fitted().layout.observed
+        data, model = values(ds, observed)[:, warmup or 0 :], values(self.predict(ds, warmup), observed)[:, warmup or 0 :]
+        error = np.nansum((data - model) ** 2, axis=(0, 1))
+        spread = np.nansum((data - np.nanmean(data, axis=(0, 1))) ** 2, axis=(0, 1))
+        return float(np.mean(1 - error / spread))
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model to a safetensors file; see `physode.load`."""
+        from physode.models.storage import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({given})"

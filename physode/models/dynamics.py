@@ -1,0 +1,162 @@
+"""A fitted field in the units of its record: what analyses, predictions and files are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from physode.errors import PhysodeError
+from physode.fields.base import AbstractField
+from physode.models.encoding import decode, encode
+from physode.models.layout import Layout
+from physode.models.scaling import Scaling
+from physode.solvers import AbstractSolver
+from physode.training.batch import Batch, SampledInputs
+from physode.training.initial_states import estimate_initial_states
+from physode.training.smoothing import smooth
+
+__all__ = ["LearnedDynamics"]
+
+Array = NDArray[np.float64]
+
+FINER = 4
+"""Predictions take steps this much smaller than training did."""
+
+
+@dataclass(frozen=True)
+class LearnedDynamics:
+    """dz/dt = f(z, u) as it was learned.
+
+    Attributes
+    ----------
+    layout : Layout
+    scaling : Scaling
+    field : AbstractField
+        In scaled units.
+    solver : AbstractSolver
+    max_step : float
+        Largest training step, scaled time.
+    noise : ndarray, shape (n_observed,)
+        Noise of each observed state, scaled.
+    initial_precision : ndarray, shape (n_states,)
+        Prior precision of initial states, scaled.
+    latent_map : ndarray, shape (n_latent, 2 * n_observed + 1)
+        Best linear guess of the latent components from the observed ones, their slopes, and 1; scaled.
+    reference : ndarray, shape (n, n_states)
+        States along the training record, in its units.
+    """
+
+    layout: Layout
+    scaling: Scaling
+    field: AbstractField
+    solver: AbstractSolver
+    max_step: float
+    noise: Array
+    initial_precision: Array
+    latent_map: Array
+    reference: Array
+
+    def rhs(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
+        """dz/dt at states of shape (batch, n_states), in the record's units."""
+        scaled, inputs = self._inside(z, u)
+        with torch.no_grad():
+            slope = self.field(torch.zeros(()), scaled, inputs).numpy()
+        out: Array = slope * (self.scaling.scale / self.scaling.time_scale)
+        return out
+
+    def jacobian(self, z: Array, u: Array | None = None) -> Array:
+        """Derivative of `rhs` by the state, shape (batch, n_states, n_states)."""
+        scaled, inputs = self._inside(z, u)
+        with torch.no_grad():
+            by_state = self.field.state_jacobian(torch.zeros(()), scaled, inputs).numpy()
+        scale = self.scaling.scale
+        out: Array = by_state * (scale[:, None] / scale) / self.scaling.time_scale
+        return out
+
+    def jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> Array:
+        """Directional derivatives of `rhs`; v has shape (batch, n_states) or (batch, k, n_states)."""
+        by_state = self.jacobian(z, u)
+        v = np.asarray(v, dtype=np.float64)
+        return np.einsum("bij,bj->bi", by_state, v) if v.ndim == 2 else v @ by_state.swapaxes(1, 2)
+
+    def _inside(self, z: Array, u: Array | None) -> tuple[Tensor, Tensor]:
+        z = np.asarray(z, dtype=np.float64)
+        scaled = torch.from_numpy((z - self.scaling.mean) / self.scaling.scale)
+        n_inputs = len(self.layout.inputs)
+        if n_inputs and u is None:
+            raise PhysodeError(f"this model is driven by {', '.join(self.layout.inputs)}; give their values as u, shape (batch, {n_inputs}).")
+        raw = np.zeros((len(z), 0)) if u is None else np.asarray(u, dtype=np.float64)
+        return scaled, torch.from_numpy((raw - self.scaling.input_mean) / self.scaling.input_scale)
+
+    def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
+        """Run the field along a record from the initial states that explain its first `warmup` observations best."""
+        batch = encode(ds, self.layout, self.scaling)
+        known = batch if warmup is None else batch.first(warmup)
+        initial = estimate_initial_states(
+            self.field,
+            known,
+            self.layout.index,
+            self.guess_initial(known),
+            torch.from_numpy(self.initial_precision),
+            torch.from_numpy(self.noise).square().clamp(min=1e-12),
+            self.max_step,
+        )
+        return decode(self._run(initial, batch), ds, self.layout, "predict")
+
+    def guess_initial(self, batch: Batch) -> Tensor:
+        """First guess of the initial states from a smoothing spline of the observations."""
+        smoothed = smooth(batch.time.numpy(), batch.values.numpy())
+        start = np.zeros((len(batch.time), len(self.layout.states)))
+        value, slope = smoothed.value[:, 0], smoothed.first[:, 0]
+        start[:, list(self.layout.index)] = value
+        known = np.concatenate([value, slope, np.ones((len(value), 1))], axis=1)
+        latent = [self.layout.states.index(name) for name in self.layout.latent]
+        start[:, latent] = known @ self.latent_map.T
+        return torch.from_numpy(start)
+
+    def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, ArrayLike]) -> xr.Dataset:
+        """Run the field from given states; see `AbstractModel.simulate`."""
+        start = self._complete(initial_state)
+        coords = {"trajectory": np.arange(len(start)), "time": ("time", time, {"units": self.layout.time_units})}
+        grid = torch.from_numpy((time - time[0]) / self.scaling.time_scale).expand(len(start), -1)
+        u = self._driven(inputs, len(start), len(time))
+        batch = Batch(grid, torch.zeros(len(start), len(time), 0), SampledInputs(grid, u))
+        scaled = torch.from_numpy((start - self.scaling.mean) / self.scaling.scale)
+        return decode(self._run(scaled, batch), xr.Dataset(coords=coords), self.layout, "simulate")
+
+    def _complete(self, initial_state: Mapping[str, ArrayLike]) -> Array:
+        """Full initial states from those given; what is latent and not given takes its mean over the training record."""
+        given = {str(name): np.atleast_1d(np.asarray(value, dtype=np.float64)) for name, value in initial_state.items()}
+        unknown = [name for name in given if name not in self.layout.states]
+        missing = [name for name in self.layout.observed if name not in given]
+        if unknown or missing:
+            wrong = f"{', '.join(unknown)} is no state of this model" if unknown else f"{', '.join(missing)} is missing"
+            raise PhysodeError(f"initial state: {wrong}; its states are {', '.join(self.layout.states)}.")
+        n = max(len(value) for value in given.values())
+        start = np.tile(self.reference.mean(0), (n, 1))
+        for k, name in enumerate(self.layout.states):
+            if name in given:
+                start[:, k] = given[name]
+            elif self.layout.attrs[name]["role"] == "velocity":
+                start[:, k] = 0.0
+        return start
+
+    def _driven(self, inputs: Mapping[str, ArrayLike], n: int, length: int) -> Tensor:
+        missing = [name for name in self.layout.inputs if name not in inputs]
+        if missing:
+            raise PhysodeError(f"this model is driven by {', '.join(missing)}; give inputs={{'{missing[0]}': values on the time grid}}.")
+        columns = [np.broadcast_to(np.asarray(inputs[name], dtype=np.float64), (n, length)) for name in self.layout.inputs]
+        u = np.stack(columns, axis=-1) if columns else np.zeros((n, length, 0))
+        return torch.from_numpy((u - self.scaling.input_mean) / self.scaling.input_scale)
+
+    def _run(self, initial: Tensor, batch: Batch) -> Array:
+        with torch.no_grad():
+            states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
+        out: Array = states.numpy() * self.scaling.scale + self.scaling.mean
+        return out

@@ -1,0 +1,121 @@
+"""Which variable of a record is which component of a model's state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import xarray as xr
+
+from physode.errors import DataError
+from physode.trajectories import input_names, state_names, true_states
+
+__all__ = ["Layout", "pair_layout", "plain_layout"]
+
+Attributes = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names and meanings of the components of a state.
+
+    Attributes
+    ----------
+    states : tuple of str
+        All components, in the order of the field: positions first, then velocities or momenta, or augmented components.
+    observed : tuple of str
+        Those that a record measures.
+    inputs : tuple of str
+        Inputs u(t).
+    attrs : mapping of str to dict
+        Attributes of each component and input (units, long_name, role, ...).
+    time_units : str
+        Unit of time.
+    """
+
+    states: tuple[str, ...]
+    observed: tuple[str, ...]
+    inputs: tuple[str, ...]
+    attrs: Mapping[str, Attributes]
+    time_units: str
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """Positions of the observed components in the state."""
+        return tuple(self.states.index(name) for name in self.observed)
+
+    @property
+    def latent(self) -> tuple[str, ...]:
+        """Components that no record measures."""
+        return tuple(name for name in self.states if name not in self.observed)
+
+    def check(self, ds: xr.Dataset) -> None:
+        """Raise DataError unless a record has what this layout needs."""
+        found = [*state_names(ds), *input_names(ds)]
+        missing = [name for name in (*self.observed, *self.inputs) if name not in found]
+        if missing:
+            raise DataError(
+                f"the model was fitted to {', '.join((*self.observed, *self.inputs))}, and the record lacks {', '.join(missing)}; "
+                f"it has {', '.join(found) or 'no states'}. Rename its variables, or fit a model to this record."
+            )
+
+
+def _attributes(variable: xr.DataArray, role: str | None = None) -> Attributes:
+    kept = {k: str(variable.attrs[k]) for k in ("units", "long_name", "role", "time_derivative_of", "conjugate_to") if k in variable.attrs}
+    return {**kept, "role": role} if role else kept
+
+
+def _frame(ds: xr.Dataset) -> tuple[list[str], tuple[str, ...], str]:
+    observed = state_names(ds)
+    if not observed:
+        raise DataError("the record has no states to fit: no variable has the role position, velocity, momentum or state.")
+    return observed, tuple(input_names(ds)), str(ds["time"].attrs.get("units", "1"))
+
+
+def plain_layout(ds: xr.Dataset, n_augmented: int = 0) -> Layout:
+    """Take the observed states as they are, and add augmented components ``augmented_1``, ``augmented_2``, ..."""
+    observed, inputs, time_units = _frame(ds)
+    extra = tuple(f"augmented_{k + 1}" for k in range(n_augmented))
+    attrs = {name: _attributes(ds[name]) for name in (*observed, *inputs)}
+    attrs |= {name: {"units": "1", "long_name": name.replace("_", " "), "role": "augmented"} for name in extra}
+    return Layout((*observed, *extra), tuple(observed), inputs, attrs, time_units)
+
+
+def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
+    """Pair each position with a partner, "velocity" or "momentum", which may be latent.
+
+    A variable is the partner of another one if its attribute ``time_derivative_of`` or ``conjugate_to`` names it. States of
+    which nothing is said are positions.
+    """
+    observed, inputs, time_units = _frame(ds)
+    truth = true_states(ds)
+    pointers = ("conjugate_to", "time_derivative_of") if partner == "momentum" else ("time_derivative_of", "conjugate_to")
+    partners: dict[str, str] = {}
+    for source in (ds[observed], truth):
+        for pointer in pointers:
+            for name, variable in (source.data_vars.items() if source is not None else ()):
+                partners.setdefault(str(variable.attrs.get(pointer)), str(name))
+    seconds = {name for target, name in partners.items() if target in observed}
+    positions = [name for name in observed if name not in seconds]
+    alone = [name for name in observed if ds[name].attrs.get("role") in ("velocity", "momentum") and name not in seconds]
+    if alone:
+        raise DataError(
+            f"{', '.join(alone)}: a velocity or momentum without the position that it belongs to; name the position in its attribute "
+            "time_derivative_of or conjugate_to, or fit a NeuralODE, which needs no pairs."
+        )
+    attrs = {name: _attributes(ds[name]) for name in (*observed, *inputs)}
+    names = []
+    for position in positions:
+        attrs[position] = {**attrs[position], "role": "position"}
+        name = partners.get(position)
+        if name is None or (name not in observed and partner == "momentum"):
+            name = f"{position}_{partner}"
+        names.append(name)
+        link = {"time_derivative_of": position} if partner == "velocity" else {"conjugate_to": position}
+        if name not in attrs:
+            units = f"{attrs[position].get('units', '1')} / ({time_units})"
+            attrs[name] = {"units": units, "long_name": f"{partner} of {position}"}
+            if truth is not None and name in truth:
+                attrs[name] |= _attributes(truth[name])
+        attrs[name] = {**attrs[name], "role": partner, **link}
+    return Layout((*positions, *names), tuple(observed), inputs, attrs, time_units)

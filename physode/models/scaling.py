@@ -1,0 +1,45 @@
+"""Units in which every state, input and the time are of order one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physode.training.smoothing import Smoothed
+
+__all__ = ["Scaling", "measure"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Scaled state = (state - mean) / scale; scaled time = (time - start of the trajectory) / time_scale.
+
+    Attributes
+    ----------
+    mean, scale : ndarray, shape (n_states,)
+    input_mean, input_scale : ndarray, shape (n_inputs,)
+    time_scale : float
+        The record's time constant, in its unit of time.
+    """
+
+    mean: Array
+    scale: Array
+    input_mean: Array
+    input_scale: Array
+    time_scale: float
+
+
+def measure(smoothed: Smoothed) -> tuple[Array, Array, float]:
+    """Mean and standard deviation of each observed state, and the time constant of the record.
+
+    The time constant is the standard deviation of a state over that of its derivative (1 / angular frequency for an oscillator),
+    joined over the states as the root mean square of the rates.
+    """
+    axes = (0, 1)
+    mean, scale = np.nanmean(smoothed.value, axis=axes), np.nanstd(smoothed.value, axis=axes)
+    rate = np.sqrt(np.nanmean(smoothed.first**2, axis=axes)) / scale
+    return mean, scale, float(1 / np.sqrt(np.mean(rate**2)))
