@@ -82,7 +82,7 @@ def _fault(value: Any) -> str:
             return f"a list that mixes text and numbers, {items!r:.60}"
         return next(filter(None, map(_fault, items)), "")
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return f"the {type(value).__name__} {value!r:.60}"
+        return f"the {type(value).__name__} {value!s:.60}"
     if isinstance(value, (int, np.integer)) and not -(2**63) <= int(value) < 2**63:
         return f"the number {value}, which is too large for 64 bits"
     return ""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from physode.errors import DataError, FileFormatError
+from physode.errors import DataError, FileFormatError, UnknownNameError
 from physode.trajectories.build import Columns
 from physode.trajectories.columns import is_missing, missing_column
 from physode.trajectories.provenance import provenance
@@ -77,15 +77,14 @@ def read_csv(
     array([[1.5, 2.5, nan]])
     """
     table = read_table(path)
-    time = _time_column(table, path) if time is None else time
-    if states is None:
-        states = _free_number_columns(table, {time, trajectory, *inputs}, path)
-    columns = Columns(time, states, inputs, units, roles)
     attrs = provenance(f"read_csv {Path(path).name}", source=Path(path).name)
     try:
+        time = _time_column(table) if time is None else time
+        states = _free_number_columns(table, {time, trajectory, *inputs}) if states is None else states
+        columns = Columns(time, states, inputs, units, roles)
         return from_table(table, columns, trajectory, row=lambda i: f"line {table.index[i]}", attrs=attrs)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    except (DataError, UnknownNameError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -164,15 +163,15 @@ def _is_number(cell: object) -> bool:
     return True
 
 
-def _time_column(table: pd.DataFrame, path: object) -> str:
+def _time_column(table: pd.DataFrame) -> str:
     found = [str(label) for label in table.columns if str(label).lower() in _TIME_NAMES]
     if len(found) != 1:
         which = f"several columns that may be the time, {_listed(found)}" if found else f"no column called {', '.join(_TIME_NAMES)}"
-        raise DataError(f"{path} has {which}; say which one is the time. Its columns: {_listed(table.columns)}.")
+        raise DataError(f"the file has {which}; say which one is the time. Its columns: {_listed(table.columns)}.")
     return found[0]
 
 
-def _free_number_columns(table: pd.DataFrame, used: set[str | None], path: object) -> list[str]:
+def _free_number_columns(table: pd.DataFrame, used: set[str | None]) -> list[str]:
     for label in used - {None}:
         if label not in table.columns:
             raise missing_column(label, table.columns, "time, trajectory or input")
@@ -183,5 +182,5 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None], path: objec
         if any(map(_is_number, cells)):  # text among the numbers is an error to be told, text alone is no state
             states.append(label)
     if not states:
-        raise DataError(f"{path} has no column of numbers left to be a state; its columns: {_listed(table.columns)}.")
+        raise DataError(f"the file has no column of numbers left to be a state; its columns: {_listed(table.columns)}.")
     return states

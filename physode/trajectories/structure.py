@@ -61,6 +61,8 @@ def _check_coordinates(ds: xr.Dataset, dim: str) -> None:
     labels = ds["trajectory"].values
     if labels.dtype.kind not in "iUO" or (labels.dtype.kind == "O" and not all(isinstance(label, str) for label in labels)):
         raise DataError(f"the labels of the coordinate 'trajectory' are {labels.dtype}; they must be whole numbers or text.")
+    if any(not str(label).strip() for label in labels):
+        raise DataError("a label of the coordinate 'trajectory' is an empty text; give each trajectory a label of its own.")
     if len(set(labels.tolist())) != len(labels):
         repeated = next(label for label in labels.tolist() if labels.tolist().count(label) > 1)
         raise DataError(f"the trajectory label {repeated!r} is used more than once; give each trajectory a label of its own.")

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import h5netcdf
+import numpy as np
+import pytest
+import xarray as xr
+
+from physode.errors import DataError, ExistsError, FileFormatError
+from physode.trajectories import read, split, write
+
+
+def test_what_was_written_is_read(regular: xr.Dataset, irregular: xr.Dataset, tmp_path: Path) -> None:
+    odd = {"n": 3, "f": 0.1, "nan": float("nan"), "numbers": [1.5, 2.5], "names": ["a", "b"], "empty": "", "unicode": "Größe ∂x <b>"}
+    for name, ds in {"regular": split(regular, by="trajectory"), "irregular": irregular}.items():
+        ds = ds.assign(k=((), 2.0, {"role": "parameter", "units": "N m-1"})).assign_attrs(odd)
+        path = tmp_path / f"{name}.nc"
+        assert write(ds, path) == path
+        back = read(path)
+        xr.testing.assert_identical(back.drop_attrs(deep=False), ds.drop_attrs(deep=False))
+        assert {key: value for key, value in back.attrs.items() if key != "nan"} == {
+            key: value for key, value in ds.attrs.items() if key != "nan"
+        }
+        assert np.isnan(back.attrs["nan"])
+        assert [type(back.attrs[key]) for key in odd] == [type(value) for value in odd.values()]
+        assert all(back[variable].dtype == ds[variable].dtype for variable in ds.variables)
+        assert not any(variable.encoding for variable in back.variables.values())
+
+
+def test_bits_are_kept(regular: xr.Dataset, tmp_path: Path) -> None:
+    odd = np.array([-0.0, 5e-324, np.nextafter(1, 2), np.nan])
+    ds = regular.assign(x=regular["x"].copy(data=np.stack([odd, -odd])))
+    back = read(write(ds, tmp_path / "a.nc"))
+    assert back["x"].values.tobytes() == ds["x"].values.tobytes()
+
+
+@pytest.mark.parametrize("units", ["s", "year", "d", "min", "h"])
+def test_times_stay_numbers_for_xarray_too(regular: xr.Dataset, tmp_path: Path, units: str) -> None:
+    ds = regular.assign_coords(time=regular["time"].assign_attrs(units=units))
+    path = write(ds, tmp_path / "a.nc")
+    with xr.open_dataset(path, engine="h5netcdf") as plain:
+        assert plain["time"].dtype == np.float64
+        assert plain["time"].attrs["units"] == units
+        np.testing.assert_array_equal(plain["x"].values, ds["x"].values)
+
+
+def test_encodings_of_other_files_do_no_harm(regular: xr.Dataset, tmp_path: Path) -> None:
+    ds = regular.copy()
+    ds["x"].encoding = {"dtype": "int8", "scale_factor": 100.0, "_FillValue": 0}
+    xr.testing.assert_identical(read(write(ds, tmp_path / "a.nc")), regular)
+
+
+def test_a_prediction_may_hold_what_a_record_may_not(regular: xr.Dataset, tmp_path: Path) -> None:
+    prediction = regular.assign(
+        x=(regular["x"] * np.inf).assign_attrs(regular["x"].attrs), augmented_1=regular["x"].assign_attrs(role="augmented")
+    )
+    assert np.isinf(read(write(prediction, tmp_path / "a.nc"))["x"].values).any()
+
+
+def test_a_file_is_not_overwritten_unasked(regular: xr.Dataset, irregular: xr.Dataset, tmp_path: Path) -> None:
+    path = write(regular, tmp_path / "a.nc")
+    with pytest.raises(ExistsError, match=r"a.nc exists already and was left alone; choose another name"):
+        write(irregular, path)
+    xr.testing.assert_identical(read(path), regular)
+    write(irregular, path, overwrite=True)
+    xr.testing.assert_identical(read(path), irregular)
+
+
+def test_a_failed_write_leaves_the_old_file(regular: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(regular, tmp_path / "a.nc")
+
+    def broken(self: xr.Dataset, target: Path, **options: object) -> None:
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", broken)
+    with pytest.raises(KeyboardInterrupt):
+        write(regular, path, overwrite=True)
+    monkeypatch.undo()
+    xr.testing.assert_identical(read(path), regular)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.nc"]
+
+
+def test_what_is_no_record_is_not_written(regular: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="with the bool True"):
+        write(regular.assign_attrs(done=True), tmp_path / "a.nc")
+    with pytest.raises(FileFormatError, match=r"cannot be written: there is no folder .*none; make it first"):
+        write(regular, tmp_path / "none" / "a.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_truncation_is_told(regular: xr.Dataset, tmp_path: Path) -> None:
+    whole = write(regular, tmp_path / "a.nc").read_bytes()
+    path = tmp_path / "cut.nc"
+    for length in [*range(0, 64, 4), *np.linspace(64, len(whole) - 1, 60, dtype=int)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(FileFormatError, match=r"cut.nc cannot be read as netCDF; it is damaged, cut off or of another kind"):
+            read(path)
+
+
+def test_a_changed_number_is_told(regular: xr.Dataset, tmp_path: Path) -> None:
+    path = write(regular, tmp_path / "a.nc")
+    whole = bytearray(path.read_bytes())
+    start = whole.find(regular["x"].values.tobytes())
+    assert start > 0
+    whole[start + 9] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(FileFormatError, match=r"a.nc cannot be read as netCDF; it is damaged"):
+        read(path)
+
+
+def test_files_of_other_kinds_are_told(regular: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"there is no file .*a.nc"):
+        read(tmp_path / "a.nc")
+    with pytest.raises(FileFormatError, match="there is no file"):
+        read(tmp_path)
+    (tmp_path / "a.nc").write_text("t,x\n0,1\n")
+    with pytest.raises(FileFormatError, match=r"a.nc cannot be read as netCDF; .*Write it again, or give it as CSV"):
+        read(tmp_path / "a.nc")
+    with h5netcdf.File(tmp_path / "b.nc", "w") as file:
+        file.dimensions = {"y": 2}
+        file.create_variable("x", ("y",), float)
+    with pytest.raises(
+        FileFormatError, match=r"b.nc is a netCDF file, but not a record of physode: the record has no dimension 'trajectory'"
+    ):
+        read(tmp_path / "b.nc")
