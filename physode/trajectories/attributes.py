@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ _ENCODING_NAMES = frozenset(
 )
 
 
-def check_attributes(attrs: Mapping[Hashable, Any], where: str) -> None:
+def check_attributes(attrs: Mapping[Any, Any], where: str) -> None:
     """Raise DataError unless every attribute is a str, an int, a float or a 1-D list of one of these.
 
     Parameters
@@ -112,7 +112,7 @@ def _check_units(units: Any, where: str) -> None:
         )
 
 
-def plain_attributes(attrs: Mapping[Hashable, Any]) -> dict[str, Any]:
+def plain_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Turn the numpy values that a netCDF file gives back into str, int, float and lists.
 
     Examples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +12,7 @@ from physode.trajectories.contract import SCHEMA
 __all__ = ["provenance"]
 
 
-def provenance(action: str, *, before: Mapping[Hashable, Any] | None = None, **facts: str | int | float | None) -> dict[str, Any]:
+def provenance(action: str, *, before: Mapping[Any, Any] | None = None, **facts: str | int | float | None) -> dict[str, Any]:
     """Make the attributes of a record that say where it came from.
 
     Parameters
