@@ -20,10 +20,25 @@ Array = NDArray[np.float64]
 class Dynamics(Protocol):
     """A vector field with names: a System of `physode.systems` or a fitted model of `physode.models`."""
 
-    name: str
-    states: tuple[str, ...]
-    units: Mapping[str, str]
-    time_scale: float
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of all states, latent ones included, in the order of the last axis of every array."""
+        ...
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Unit of each state and of ``"time"``."""
+        ...
+
+    @property
+    def time_scale(self) -> float:
+        """Characteristic time, about one period over 2 pi."""
+        ...
 
     def rhs(self, t: ArrayLike, z: Array) -> Array:
         """Time derivative of the states, (batch, state) to (batch, state)."""
@@ -46,7 +61,7 @@ class Dynamics(Protocol):
 class Predictor(Protocol):
     """A fitted model: it finds its own initial states in a record and goes on from there."""
 
-    def predict(self, ds: xr.Dataset) -> xr.Dataset:
+    def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
         """Trajectories of all model states on the record's coordinates."""
         ...
 

@@ -13,6 +13,7 @@ __all__ = ["checks_of", "standard_errors", "warnings_of"]
 
 _N_BLOCKS: Final = 10  # few and long: growth over short blocks is dominated by a bounded term that does not average
 _STILL: Final = 1e-7  # of the size per time scale: at rest
+_NEARLY_STILL: Final = 1e-3  # so near that the field is linear
 
 Checks = dict[str, float | int | bool]
 
@@ -66,13 +67,14 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     if n == 0:
         return checks
     limit = _zero_limit(done, dynamics.time_scale)
-    still = done.speed * dynamics.time_scale < _STILL * done.size
+    speed = done.speed * dynamics.time_scale / done.size
+    still = speed[1] < _STILL
     blocks = _blocks(done)
     half = len(blocks) // 2
-    checks["n_at_rest"] = int(still[1].sum())
-    checks["n_at_rest_before"] = int(still[0].sum())
+    checks["n_at_rest"] = int(still.sum())
+    checks["n_at_rest_before"] = int((speed[0] < _NEARLY_STILL).sum())
     checks["zero_exponent"] = float(np.abs(exponents).min())
-    checks["zero_limit"] = 3 * float(errors.max()) + (0.0 if still[1].all() else limit)
+    checks["zero_limit"] = 3 * float(errors.max()) + (0.0 if still.all() else limit)
     checks["chaotic"] = bool(exponents[0] > max(3 * errors[0], limit))
     checks["undecided"] = bool(exponents[0] > max(3 * errors[0], limit / 3) and not checks["chaotic"])
     if complete:

@@ -1,0 +1,109 @@
+"""Forecast errors of predictions whose error is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from physode import systems
+from physode.analysis import forecast_error
+from physode.errors import DataError
+from physode.trajectories import from_numpy, split
+
+TIME = np.linspace(0, 10, 101)
+
+
+@pytest.fixture
+def record():
+    return systems.get("damped-oscillator").simulate(TIME, n_trajectories=5, seed=0)
+
+
+def shifted(record, **offsets):
+    return record.assign({k: record[k] + v for k, v in offsets.items()})
+
+
+def test_errors_are_root_mean_squares_in_units_and_in_deviations(record):
+    growth = xr.DataArray(0.01 * TIME, dims="time")
+    found = forecast_error(shifted(record, x=growth, v=-0.5), record)
+    np.testing.assert_allclose(found.rmse.sel(state="x"), 0.01 * TIME, atol=1e-12)
+    np.testing.assert_allclose(found.rmse.sel(state="v"), 0.5)
+    np.testing.assert_allclose(found.nrmse.sel(state="v"), 0.5 / record.v.values.std())
+    still = np.sqrt(((record.x - record.x[:, 0]) ** 2).mean("trajectory")) / record.x.values.std()
+    np.testing.assert_allclose(found.persistence_nrmse.sel(state="x"), still)
+    assert found.units.values.tolist() == ["m", "m s-1"]
+    assert found.time.attrs["long_name"] == "horizon"
+
+
+def test_valid_time_is_where_the_mean_error_crosses_the_threshold(record):
+    sx, sv = record.x.values.std(), record.v.values.std()
+    growth = xr.DataArray(0.1 * TIME, dims="time")
+    made = shifted(record, x=growth * sx, v=growth * sv)
+    found = forecast_error(made, record, exponent=0.9)
+    np.testing.assert_allclose(found.valid_time, 5.0, atol=0.101)  # at the threshold rounding decides
+    np.testing.assert_allclose(found.valid_lyapunov_times, 0.9 * found.valid_time)
+    assert found.median_valid_time == pytest.approx(np.median(found.valid_time))
+    np.testing.assert_allclose(forecast_error(made, record, threshold=0.25).valid_time, 2.5, atol=0.101)
+    np.testing.assert_allclose(forecast_error(record, record).valid_time, 10.0)
+    assert (found.persistence_valid_time < 2.0).all()
+    one = forecast_error(shifted(record, x=growth * sx), record)
+    np.testing.assert_allclose(one.valid_time, 7.1, atol=0.01)  # averaged over two states, of which one is exact
+
+
+def test_lost_prediction_is_invalid_from_there(record):
+    made = record.copy(deep=True)
+    for gone in (np.nan, np.inf):
+        made.x[2, 40:] = gone
+        found = forecast_error(made, record)
+        np.testing.assert_allclose(found.valid_time, [10.0, 10.0, 4.0, 10.0, 10.0])
+        assert found.rmse.sel(state="x")[39] == 0.0
+        assert np.isinf(found.rmse.sel(state="x")[40])
+
+
+def test_forecast_starts_where_the_training_part_ends(record):
+    marked = split(record, test=0.4, by="time")
+    last = float(record.time.values[marked.split.values == "train"].max())
+    found = forecast_error(marked, marked)
+    assert found.time[0] == 0.0
+    assert found.time[-1] == pytest.approx(10.0 - last)
+    x = record.x
+    still = np.sqrt(((x - x.sel(time=last)) ** 2).mean("trajectory")).sel(time=slice(last, None)) / x.values.std()
+    np.testing.assert_allclose(found.persistence_nrmse.sel(state="x"), still)
+    np.testing.assert_allclose(forecast_error(record, record, start=8.0).time, TIME[80:] - 8.0)
+    with pytest.raises(DataError, match="no time lies after the start of the forecast, 11"):
+        forecast_error(record, record, start=11.0)
+
+
+def test_truth_counts_where_it_is_known():
+    noisy = systems.get("pendulum").simulate(TIME, n_trajectories=2, observe=["theta"], noise=0.2, seed=0)
+    made = noisy[["theta_true", "omega_true"]].rename(theta_true="theta", omega_true="omega")
+    found = forecast_error(made, noisy)
+    assert found.state.values.tolist() == ["theta", "omega"]
+    assert float(found.rmse.max()) == 0.0
+
+
+def test_irregular_records_are_gathered_by_horizon():
+    rng = np.random.default_rng(0)
+    time = [np.concatenate([[start], start + np.sort(rng.uniform(0, 8, n))]) for start, n in ((0.0, 60), (5.0, 90))]
+    record = from_numpy(time, [np.sin(t)[:, None] for t in time], ["x"])
+    made = record.assign(x=record.x + (record.time - record.time.min("obs")) * 0.1)
+    found = forecast_error(made, record)
+    assert found.sizes["time"] == 50
+    usable = np.isfinite(found.rmse[0])
+    np.testing.assert_allclose(found.rmse[0][usable], 0.1 * found.time[usable], atol=0.01)
+    assert (np.abs(found.valid_time - 5 * record.x.values[np.isfinite(record.x.values)].std()) < 0.3).all()
+
+
+def test_model_is_asked_to_predict(record):
+    class Model:
+        def predict(self, ds, warmup=None):
+            return shifted(ds, x=float(warmup))
+
+    np.testing.assert_allclose(forecast_error(Model(), record, warmup=3).rmse.sel(state="x"), 3.0)
+
+
+def test_other_coordinates_and_states_are_told(record):
+    with pytest.raises(DataError, match="the prediction's 'time' differs from the record's"):
+        forecast_error(record.assign_coords(time=record.time + 1e-9), record)
+    with pytest.raises(DataError, match="shares no state with the record: a, b"):
+        forecast_error(record.rename(x="a", v="b"), record)
