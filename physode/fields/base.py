@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,10 @@ class AbstractField(nn.Module, ABC):
         Tensor
             dz/dt, shape (batch, n_states).
         """
+
+    def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """Give `forward` as a plain function for one integration; valid until the parameters change."""
+        return self.forward
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate the field at each state, with respect to the state and to the parameters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,8 +35,14 @@ class FirstOrderField(AbstractField):
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate dz/dt; see `AbstractField.forward`."""
-        out: Tensor = self.net(torch.cat([z, u], dim=1) if self.n_inputs else z)
-        return out
+        return self.closure()(t, z, u)
+
+    def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """See `AbstractField.closure`."""
+        net = self.net.closure()
+        if self.n_inputs:
+            return lambda t, z, u: net(torch.cat([z, u], dim=1))
+        return lambda t, z, u: net(z)
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""

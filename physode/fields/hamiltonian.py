@@ -57,6 +57,31 @@ class HamiltonianField(AbstractField):
         ]
         return torch.cat(parts, dim=1)
 
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Differentiate by hand; see `AbstractField.jacobians`."""
+        hessians, of_nets, of_quadratics = [], [], []
+        for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True):
+            hessian, by_net = net.gradient_jacobians(part)
+            size = part.shape[1]
+            eye = torch.eye(size, dtype=z.dtype, device=z.device)
+            by_matrix = 0.5 * (eye[:, :, None] * part[:, None, None, :] + eye[:, None, :] * part[:, None, :, None])
+            hessians.append(hessian + 0.5 * (matrix + matrix.T))
+            of_nets.append(by_net)
+            of_quadratics.append(by_matrix.flatten(2))
+        by_parameters = torch.cat([_block_diagonal(of_nets), _block_diagonal(of_quadratics)], dim=2)
+        n = self.n_positions
+        coupling = z.new_zeros(len(z), 2 * n, n, self.n_inputs)
+        coupling[:, range(n, 2 * n), range(n)] = u[:, None, :]
+        return _turn(_block_diagonal(hessians), n), torch.cat([coupling.flatten(2), _turn(by_parameters, n)], dim=2)
+
+    def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.state_jacobian`."""
+        hessians = [
+            net.hessian(part) + 0.5 * (matrix + matrix.T)
+            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
+        ]
+        return _turn(_block_diagonal(hessians), self.n_positions)
+
     def _parts(self, z: Tensor) -> list[Tensor]:
         return [z[:, : self.n_positions], z[:, self.n_positions :]] if self.separable else [z]
 
@@ -72,3 +97,18 @@ class HamiltonianField(AbstractField):
         if self.n_inputs:
             force = force + u @ self.coupling.T
         return torch.cat([gradient[:, n:], force], dim=1)
+
+
+def _turn(gradient_rows: Tensor, n: int) -> Tensor:
+    """From derivatives of dH/d[q, p] to derivatives of d[q, p]/dt, along dimension 1."""
+    return torch.cat([gradient_rows[:, n:], -gradient_rows[:, :n]], dim=1)
+
+
+def _block_diagonal(blocks: list[Tensor]) -> Tensor:
+    """Join (batch, rows, columns) blocks along the diagonal."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first, second = blocks
+    upper = torch.cat([first, first.new_zeros(*first.shape[:2], second.shape[2])], dim=2)
+    lower = torch.cat([second.new_zeros(*second.shape[:2], first.shape[2]), second], dim=2)
+    return torch.cat([upper, lower], dim=1)

@@ -15,13 +15,17 @@ __all__ = ["ACTIVATIONS", "LinearPlusMLP"]
 
 Function = Callable[[Tensor], Tensor]
 
-ACTIVATIONS: dict[str, tuple[Function, Function]] = {
-    "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a).square()),
-    "softplus": (nn.functional.softplus, torch.sigmoid),
-    "silu": (nn.functional.silu, lambda a: torch.sigmoid(a) * (1 + a * (1 - torch.sigmoid(a)))),
-    "sine": (torch.sin, torch.cos),
+ACTIVATIONS: dict[str, tuple[Function, Function, Function]] = {
+    "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a).square(), lambda a: -2 * torch.tanh(a) * (1 - torch.tanh(a).square())),
+    "softplus": (nn.functional.softplus, torch.sigmoid, lambda a: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
+    "silu": (
+        nn.functional.silu,
+        lambda a: torch.sigmoid(a) * (1 + a * (1 - torch.sigmoid(a))),
+        lambda a: torch.sigmoid(a) * (1 - torch.sigmoid(a)) * (2 + a * (1 - 2 * torch.sigmoid(a))),
+    ),
+    "sine": (torch.sin, torch.cos, lambda a: -torch.sin(a)),
 }
-"""Activation functions with their derivatives; all are smooth, as high-order integrators need."""
+"""Activation functions with their first and second derivatives; all are smooth, as high-order integrators need."""
 
 
 class LinearPlusMLP(nn.Module):
@@ -46,7 +50,7 @@ class LinearPlusMLP(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
-        self.function, self.slope = ACTIVATIONS[activation]
+        self.function, self.slope, self.curvature = ACTIVATIONS[activation]
         self.linear = nn.Linear(n_in, n_out, bias=False)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([n_in, *hidden, n_out]))
         nn.init.zeros_(self.linear.weight)
@@ -57,10 +61,20 @@ class LinearPlusMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (batch, n_in) to (batch, n_out)."""
-        out: Tensor = x
-        for layer in self.layers[:-1]:
-            out = self.function(layer(out))
-        return self.layers[-1](out) + self.linear(x)
+        return self.closure()(x)
+
+    def closure(self) -> Function:
+        """Give the same map as a plain function, without a module's overhead at each call; still differentiable."""
+        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self.layers]
+        skip, function = self.linear.weight.T, self.function
+
+        def evaluate(x: Tensor) -> Tensor:
+            out = x
+            for weight, shift in hidden:
+                out = function(torch.addmm(shift, out, weight))
+            return torch.addmm(torch.addmm(bias, out, last), x, skip)
+
+        return evaluate
 
     def input_jacobian(self, x: Tensor) -> Tensor:
         """Differentiate the result by x, shape (batch, n_out, n_in); itself differentiable."""
@@ -98,6 +112,55 @@ class LinearPlusMLP(nn.Module):
         eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
         linear = (eye[None, :, :, None] * x[:, None, None, :]).flatten(2)
         return back + self.linear.weight, torch.cat([linear, *pieces], dim=2)
+
+    def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Differentiate the gradient of a scalar network (n_out = 1) at each x, by hand.
+
+        The tangent of backpropagation in the direction of every input, Pearlmutter 1994 (doi:10.1162/neco.1994.6.1.147).
+
+        Returns
+        -------
+        by_input : Tensor, shape (batch, n_in, n_in)
+            Hessian of the network.
+        by_parameters : Tensor, shape (batch, n_in, n_parameters), in the order of ``parameters()``
+        """
+        batch, n_in = x.shape
+        eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(batch, n_in, n_in)
+        activity, moved, slopes, bends = [x], [eye], [], []
+        for layer in self.layers[:-1]:
+            before, push = layer(activity[-1]), moved[-1] @ layer.weight.T
+            slope = self.slope(before)
+            activity.append(self.function(before))
+            moved.append(push * slope[:, None, :])
+            slopes.append(slope)
+            bends.append(push * self.curvature(before)[:, None, :])
+        back, turned = x.new_ones(batch, 1), x.new_zeros(batch, n_in, 1)
+        pieces: list[Tensor] = []
+        for number in range(len(self.layers) - 1, -1, -1):
+            weight = turned[..., None] * activity[number][:, None, None, :] + back[:, None, :, None] * moved[number][:, :, None, :]
+            pieces = [weight.flatten(2), turned, *pieces]
+            back, turned = back @ self.layers[number].weight, turned @ self.layers[number].weight
+            if number:
+                turned = turned * slopes[number - 1][:, None, :] + back[:, None, :] * bends[number - 1]
+                back = back * slopes[number - 1]
+        return turned, torch.cat([eye, *pieces], dim=2)
+
+    def hessian(self, x: Tensor) -> Tensor:
+        """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""
+        moved, pushes, slopes, bends, activity = None, [], [], [], x
+        for layer in self.layers[:-1]:
+            before = layer(activity)
+            push = layer.weight.T.expand(len(x), -1, -1) if moved is None else moved @ layer.weight.T
+            activity, slope = self.function(before), self.slope(before)
+            moved = push * slope[:, None, :]
+            pushes.append(push)
+            slopes.append(slope)
+            bends.append(self.curvature(before))
+        back, out = self.layers[-1].weight.expand(len(x), -1), x.new_zeros(len(x), x.shape[1], x.shape[1])
+        for number in range(len(slopes) - 1, -1, -1):
+            out = out + (pushes[number] * (back * bends[number])[:, None, :]) @ pushes[number].mT
+            back = (back * slopes[number]) @ self.layers[number].weight
+        return out
 
     def penalty_groups(self, prefix: str) -> list[list[str]]:
         """Names of the hidden layers' parameters, one group a layer, and of the last weights; `prefix` leads each name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,8 +35,14 @@ class SecondOrderField(AbstractField):
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate d[x, v]/dt; see `AbstractField.forward`."""
-        acceleration = self.net(torch.cat([z, u], dim=1) if self.n_inputs else z)
-        return torch.cat([z[:, self.n_positions :], acceleration], dim=1)
+        return self.closure()(t, z, u)
+
+    def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """See `AbstractField.closure`."""
+        net, n = self.net.closure(), self.n_positions
+        if self.n_inputs:
+            return lambda t, z, u: torch.cat([z[:, n:], net(torch.cat([z, u], dim=1))], dim=1)
+        return lambda t, z, u: torch.cat([z[:, n:], net(z)], dim=1)
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""

@@ -106,6 +106,7 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
     nodes = torch.tensor(tableau.c, dtype=initial.dtype, device=initial.device)
     time = grid.time[:, :-1, None] + grid.step[..., None] * nodes
     u = inputs(time)
+    evaluate = field.closure()
     z = initial
     states, inner = [z], []
     for k in range(grid.step.shape[1]):
@@ -117,7 +118,7 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
                 if a:
                     stage = torch.addcmul(stage, h, slope, value=a)
             inner.append(stage)
-            slopes.append(field(time[:, k, i], stage, u[:, k, i]))
+            slopes.append(evaluate(time[:, k, i], stage, u[:, k, i]))
         for b, slope in zip(tableau.b, slopes, strict=True):
             if b:
                 z = torch.addcmul(z, h, slope, value=b)

@@ -6,17 +6,21 @@ the small step matrices runs along time. This is forward sensitivity analysis of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from physode.fields.base import AbstractField
 from physode.solvers.grid import StepGrid
 from physode.solvers.runge_kutta import Stages, Tableau
 
 __all__ = ["step_derivatives", "trajectory_derivatives"]
 
+Jacobians = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`AbstractField.jacobians`, or anything like it."""
 
-def step_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
+
+def step_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
     """Differentiate each step's end by its start and by the parameters.
 
     Returns
@@ -26,7 +30,7 @@ def step_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, gri
     """
     batch, steps, n_stages, n = stages.inner.shape
     flat = batch * steps * n_stages
-    a_field, b_field = field.jacobians(
+    a_field, b_field = jacobians(
         stages.time.reshape(flat), stages.inner.reshape(flat, n), stages.inputs.reshape(flat, stages.inputs.shape[-1])
     )
     a_field = a_field.view(batch * steps, n_stages, n, n)
@@ -46,7 +50,7 @@ def step_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, gri
     return total[..., :n] + eye, total[..., n:]
 
 
-def trajectory_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
+def trajectory_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
     """Differentiate the state at each observation by the initial state and by the parameters.
 
     Returns
@@ -54,7 +58,7 @@ def trajectory_derivatives(tableau: Tableau, field: AbstractField, stages: Stage
     by_initial : Tensor, shape (batch, observations, n_states, n_states)
     by_parameters : Tensor, shape (batch, observations, n_states, n_parameters)
     """
-    step_state, step_parameters = step_derivatives(tableau, field, stages, grid)
+    step_state, step_parameters = step_derivatives(tableau, jacobians, stages, grid)
     batch, steps, n, n_parameters = step_parameters.shape
     flow = torch.eye(n, dtype=step_state.dtype, device=step_state.device).expand(batch, n, n)
     bent = step_parameters.new_zeros(batch, n, n_parameters)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.solvers.grid import step_grid
-from physode.solvers.runge_kutta import RUNGE_KUTTA, integrate_runge_kutta
+from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
+from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
 
 __all__ = ["estimate_initial_states"]
@@ -17,6 +20,7 @@ GROWTH = 3
 FEWEST = 4
 
 
+@torch.no_grad()
 def estimate_initial_states(
     field: AbstractField,
     batch: Batch,
@@ -79,49 +83,40 @@ def _refine(
     mask, target = batch.values.isfinite(), batch.values.nan_to_num(0.0)
     columns = list(observed)
     n = initial.shape[1]
-    eye = torch.eye(n, dtype=initial.dtype, device=initial.device)
 
-    def attempt(start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States of all stages, weighted residuals, and the cost of each trajectory."""
+    def attempt(start: Tensor) -> tuple[Stages, Tensor, Tensor]:
+        """All stages, weighted residuals, and the cost of each trajectory."""
         stages = integrate_runge_kutta(tableau, field, start, grid, batch.inputs)
         reached = stages.states.gather(1, grid.index[..., None].expand(-1, -1, n))[..., columns]
         residual = torch.where(mask, reached - target, 0.0) / variance.sqrt()
         cost = residual.square().sum((1, 2)) + (precision * (start - mean).square()).sum(1)
-        return stages.states, residual, cost.nan_to_num(torch.inf)
+        return stages, residual, cost.nan_to_num(torch.inf)
 
-    def flows(states: Tensor) -> Tensor:
-        """Derivative of each observation by the initial state, by the variational equation along the stored states."""
-        batch_size, points = states.shape[:2]
-        u = batch.inputs(grid.time)
-        flat = field.state_jacobian(grid.time.flatten(), states.flatten(0, 1), u.flatten(0, 1)).view(batch_size, points, n, n)
-        flow, out = eye.expand(batch_size, n, n), []
-        for k in range(points):
-            out.append(flow)
-            if k + 1 < points:
-                h = grid.step[:, k, None, None]
-                middle = 0.5 * (flat[:, k] + flat[:, k + 1])
-                flow = torch.linalg.solve(eye - 0.5 * h * middle, flow + 0.5 * h * (middle @ flow))
-        stacked = torch.stack(out, dim=1)
-        pick = grid.index[..., None, None].expand(-1, -1, n, n)
-        return stacked.gather(1, pick)[:, :, columns]
+    def by_state_alone(t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        return field.state_jacobian(t, z, u), z.new_zeros(*z.shape, 0)
 
-    states, residual, cost = attempt(initial)
+    stages, residual, cost = attempt(initial)
     damping = torch.full_like(cost, 1e-3)
     for _ in range(ITERATIONS):
         root = (mask / variance.sqrt())[..., None]
-        jacobian = (flows(states) * root).flatten(1, 2).nan_to_num(0.0)
+        by_initial, _ = trajectory_derivatives(tableau, by_state_alone, stages, grid)
+        jacobian = (by_initial[:, :, columns] * root).flatten(1, 2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag(precision)
         gradient = torch.einsum("brn,br->bn", jacobian, residual.flatten(1).nan_to_num(0.0)) + precision * (initial - mean)
         diagonal = torch.diag_embed(damping[:, None] * hessian.diagonal(dim1=1, dim2=2) + 1e-12)
         trial = initial - torch.linalg.solve(hessian + diagonal, gradient)
-        new_states, new_residual, new_cost = attempt(trial)
+        new_stages, new_residual, new_cost = attempt(trial)
         better = new_cost < cost
         gain = torch.where(better, 1 - new_cost / cost.clamp(min=1e-300), 0.0)
         initial = torch.where(better[:, None], trial, initial)
-        states = torch.where(better[:, None, None], new_states, states)
+        stages = replace(
+            stages,
+            states=torch.where(better[:, None, None], new_stages.states, stages.states),
+            inner=torch.where(better[:, None, None, None], new_stages.inner, stages.inner),
+        )
         residual = torch.where(better[:, None, None], new_residual, residual)
         cost = torch.where(better, new_cost, cost)
         damping = torch.where(better, damping / 5, damping * 5).clamp(1e-10, 1e10)
-        if float(gain.max()) < 1e-6 and not bool((damping < 1.0).logical_and(~better).any()):
+        if float(gain.max()) < 1e-5 and not bool((damping < 1.0).logical_and(~better).any()):
             break
     return initial

@@ -12,7 +12,7 @@ from physode.fields.base import AbstractField
 from physode.solvers.grid import StepGrid, step_grid
 from physode.solvers.runge_kutta import Stages, Tableau, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
-from physode.training.batch import Batch, SampledInputs
+from physode.training.batch import Batch
 from physode.training.problem import AbstractProblem, NormalEquations
 
 __all__ = ["InitialPrior", "ShootingProblem"]
@@ -66,16 +66,19 @@ class ShootingProblem(AbstractProblem):
         self.target = self.batch.values.nan_to_num(0.0)
         self.counts = self.mask.sum((0, 1)).to(self.target.dtype)
         self.initial_precision = self.prior.precision
+        self._last: tuple[Tensor, Tensor, Stages] | None = None
         self.grid = step_grid(self.batch.time, self.max_step)
 
     def roll_out(self, theta: Tensor, initial: Tensor) -> Tensor:
         """States at the observation times, shape (batch, observations, n_states)."""
-        return self._at_observations(self._integrate(theta, initial, slice(None)), self.grid)
+        return self._at_observations(self._integrate(theta, initial), self.grid)
 
     def squares(self, theta: Tensor, initial: Tensor) -> Tensor:
         """See `AbstractProblem.squares`."""
         self.n_evaluations += self.grid.step.shape[1] * len(self.tableau.b)
-        residual = self._residual(self.roll_out(theta, initial), slice(None))
+        stages = self._integrate(theta, initial)
+        self._last = (theta, initial, stages)
+        residual = self._residual(self._at_observations(stages, self.grid), slice(None))
         total = residual.square().sum((0, 1))
         return total if bool(total.isfinite().all()) else torch.full_like(total, torch.inf)
 
@@ -86,9 +89,12 @@ class ShootingProblem(AbstractProblem):
     def normal_equations(self, theta: Tensor, initial: Tensor, weight: Tensor) -> NormalEquations:
         """See `AbstractProblem.normal_equations`."""
         n_windows, n = initial.shape
+        last = self._last
+        stages = last[2] if last and last[0] is theta and last[1] is initial else self._integrate(theta, initial)
+        vector_to_parameters(theta, self.vector_field.parameters())
         per_window = max(1, self.grid.step.shape[1] * len(self.tableau.b) * n * len(theta))
         size = max(1, CHUNK // per_window)
-        parts = [self._block(theta, initial, weight, slice(a, a + size)) for a in range(0, n_windows, size)]
+        parts = [self._block(stages, initial, weight, slice(a, a + size)) for a in range(0, n_windows, size)]
         self.n_evaluations += self.grid.step.shape[1] * len(self.tableau.b)
         return NormalEquations(
             torch.stack([p.hessian for p in parts]).sum(0),
@@ -98,10 +104,10 @@ class ShootingProblem(AbstractProblem):
             torch.cat([p.mixed for p in parts]),
         )
 
-    def _block(self, theta: Tensor, initial: Tensor, weight: Tensor, rows: slice) -> NormalEquations:
+    def _block(self, stages: Stages, initial: Tensor, weight: Tensor, rows: slice) -> NormalEquations:
         grid = self._grid(rows)
-        stages = self._integrate(theta, initial, rows)
-        by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field, stages, grid)
+        stages = Stages(stages.states[rows], stages.inner[rows], stages.time[rows], stages.inputs[rows])
+        by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
         root = (weight.sqrt() * self.mask[rows])[..., None]
         observed = list(self.observed)
         a = (by_initial[:, :, observed] * root).flatten(1, 2)
@@ -120,11 +126,9 @@ class ShootingProblem(AbstractProblem):
     def _grid(self, rows: slice) -> StepGrid:
         return StepGrid(self.grid.start[rows], self.grid.step[rows], self.grid.index[rows])
 
-    def _integrate(self, theta: Tensor, initial: Tensor, rows: slice) -> Stages:
+    def _integrate(self, theta: Tensor, initial: Tensor) -> Stages:
         vector_to_parameters(theta, self.vector_field.parameters())
-        inputs = self.batch.inputs
-        cut = SampledInputs(inputs.time[rows], inputs.values[rows])
-        return integrate_runge_kutta(self.tableau, self.vector_field, initial[rows], self._grid(rows), cut)
+        return integrate_runge_kutta(self.tableau, self.vector_field, initial, self.grid, self.batch.inputs)
 
     def _residual(self, states: Tensor, rows: slice) -> Tensor:
         return torch.where(self.mask[rows], states[..., list(self.observed)] - self.target[rows], 0.0)
