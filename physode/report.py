@@ -148,10 +148,9 @@ def _problems(models: xr.Dataset) -> Iterable[dict[str, str]]:
         for seed in models["seed"].values:
             facts = models.sel(model=label, seed=seed)
             where, status = f"{label}, seed {seed}", str(facts["status"].item())
-            if status in FAILED:
-                yield {"where": where, "text": f"{status}: {facts['message'].item()}"}
-            elif float(facts["success"]) != 1:
-                yield {"where": where, "text": f"{status}: {facts['message'].item()}"}
+            message = str(facts["message"].item())
+            if status in FAILED or float(facts["success"]) != 1 or message.count(". "):
+                yield {"where": where, "text": f"{status}: {message}"}
             for line in str(facts["warnings"].item()).splitlines() if "warnings" in facts else ():
                 yield {"where": where, "text": line}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ import numpy as np
 import xarray as xr
 
 from physode.comparison.files import read_tree, write_tree
-from physode.comparison.forecast import predict_all
+from physode.comparison.forecast import predict_all, split_kind
 from physode.comparison.identity import canonical_json, code_digest, config_id, data_digest
 from physode.comparison.metrics import score_splits
+from physode.comparison.replay import energy_scores
 from physode.comparison.store import CellStore
-from physode.trajectories import select_split
+from physode.systems import System
+from physode.trajectories import input_names, select_split, values
 
 __all__ = ["CELL_FILE", "MODEL_FILE", "Cell", "make_cell", "read_cell", "run_cell"]
 
@@ -60,7 +61,7 @@ class Cell:
         return config_id(self.config)
 
 
-def make_cell(label: str, model: Any, seed: int, record: xr.Dataset, *, lyapunov: bool) -> Cell:
+def make_cell(label: str, model: Any, seed: int, record: xr.Dataset, system: System | None, *, lyapunov: bool) -> Cell:
     """Describe a cell.
 
     Parameters
@@ -73,8 +74,10 @@ def make_cell(label: str, model: Any, seed: int, record: xr.Dataset, *, lyapunov
         Of the fit.
     record : xarray.Dataset
         With its coordinate ``split``, and with the truth if there is one.
+    system : System, optional
+        The system that made the record.
     lyapunov : bool
-        Whether Lyapunov exponents are computed.
+        Whether the largest Lyapunov exponent is estimated.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def make_cell(label: str, model: Any, seed: int, record: xr.Dataset, *, lyapunov
         If a hyperparameter cannot be written as JSON.
     """
     kind = type(model)
-    hyperparameters = {name: getattr(model, name) for name in inspect.signature(kind).parameters}
+    hyperparameters = dict(model.get_params())
     config = {
         "schema": "physode-fit/1",
         "version": version("physode"),
@@ -91,13 +94,14 @@ def make_cell(label: str, model: Any, seed: int, record: xr.Dataset, *, lyapunov
         "hyperparameters": hyperparameters,
         "seed": int(seed),
         "data": data_digest(record),
+        "system": {"equations": str(system.equations()), "parameters": system.parameters} if system is not None else {},
         "lyapunov": bool(lyapunov),
     }
     config_id(config)
     return Cell(label, kind, hyperparameters, int(seed), config)
 
 
-def run_cell(cell: Cell, record: xr.Dataset, root: str, notify: Callable[[Mapping[str, Any]], None]) -> None:
+def run_cell(cell: Cell, record: xr.Dataset, system: System | None, root: str, notify: Callable[[Mapping[str, Any]], None]) -> None:
     """Fit and judge one model, and publish the cell; do nothing if it is there already.
 
     It knows no engine: it runs in this process, in a spawned one, or on another machine that sees the same folder.
@@ -108,6 +112,8 @@ def run_cell(cell: Cell, record: xr.Dataset, root: str, notify: Callable[[Mappin
         What to fit.
     record : xarray.Dataset
         The whole record with its coordinate ``split``; only the part ``"train"`` is fitted.
+    system : System, optional
+        The system that made the record, whose energy the models are judged by.
     root : str
         The folder of the cell store.
     notify : callable
@@ -127,11 +133,16 @@ def run_cell(cell: Cell, record: xr.Dataset, root: str, notify: Callable[[Mappin
         prediction = predict_all(model, record)
         groups = {
             "predictions": prediction,
-            "vector_field": model.vector_field(prediction),
+            "vector_field": _slopes(model, prediction, record),
             "training": _training(model.result_.history),
             "metrics": score_splits(model, record, prediction),
             "models": _facts(cell, model),
         }
+        part = select_split(record, "test" if split_kind(record) == "trajectory" else "train")
+        energy = energy_scores(model, prediction, part, system)
+        if energy is not None:
+            groups["metrics"]["energy_drift"] = energy["energy_drift"]
+            groups["energy"] = energy.drop_vars("energy_drift")
         if cell.config["lyapunov"]:
             groups["metrics"] = groups["metrics"].merge(_lyapunov(model))
         model.save(folder / MODEL_FILE)
@@ -144,6 +155,20 @@ def read_cell(cell: Cell, root: str) -> dict[str, xr.Dataset]:
     """Read the groups of a finished cell."""
     tree = read_tree(CellStore(root).folder(cell.config) / CELL_FILE)
     return {name: tree[name].to_dataset() for name in tree.children}
+
+
+def _slopes(model: Any, prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset:
+    """Evaluate the learned vector field along the predictions that were made, under the names of `model.vector_field`."""
+    z, inputs = values(prediction, model.states), input_names(record)
+    flat = z.reshape(-1, z.shape[-1])
+    u = [values(record, inputs).reshape(-1, len(inputs))] if inputs else []
+    slopes = model.rhs(0.0, flat, *u).reshape(z.shape)
+    units = model.units
+    variables = {
+        f"d{name}_dt": (prediction[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "long_name": f"slope of {name}"})
+        for k, name in enumerate(model.states)
+    }
+    return xr.Dataset(variables, prediction.coords)
 
 
 def _training(history: Mapping[str, Any]) -> xr.Dataset:
@@ -165,7 +190,8 @@ def _facts(cell: Cell, model: Any) -> xr.Dataset:
         "seconds": (result.wall_time, "wall time of the fit", "s"),
         "nfev": (result.nfev, "evaluations of the vector field during the fit", "1"),
         "success": (result.success, "whether the fit reached its goal, 1 or 0", "1"),
-        "solver_error": (result.solver_error, "difference between training solver and a much finer one, over the spread", "1"),
+        "loss": (result.loss, "root mean square residual of the fit, over the spread", "1"),
+        "solver_error": (result.solver_error, "error of the training solver on the learned field, over the spread", "1"),
     }
     texts = {
         "status": result.status,

@@ -16,7 +16,7 @@ from physode.errors import PhysodeError
 
 __all__ = ["canonical_json", "code_digest", "config_id", "data_digest"]
 
-_FITTING_CODE = ("trajectories", "fields", "solvers", "training", "models", "analysis", "comparison")
+_FITTING_CODE = ("trajectories", "systems", "fields", "solvers", "training", "models", "analysis", "comparison")
 
 
 def canonical_json(config: Mapping[str, Any]) -> str:

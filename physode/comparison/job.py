@@ -99,7 +99,7 @@ def compare(
         raise PhysodeError(f"seeds is {seeds!r}; give a positive number of seeds, or different whole numbers.")
     record, known = resolve_truth(with_split(validate(ds)), truth)
     folder = None if directory is None else ResultFolder(directory, force=force)
-    cells = [make_cell(label, model, seed, record, lyapunov=lyapunov) for label, model in chosen.items() for seed in numbers]
+    cells = [make_cell(label, model, seed, record, known.system, lyapunov=lyapunov) for label, model in chosen.items() for seed in numbers]
     settings = {"models": list(chosen), "seeds": numbers, "lyapunov": lyapunov}
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="physode-") as temporary:
@@ -134,7 +134,7 @@ def _run(
     if not all(importable(cell.model_class) for cell in cells):
         workers = 1
     store = CellStore(root)
-    jobs = [Job(cell.key, cell.config, run_cell, (cell, record, str(root))) for cell in cells]
+    jobs = [Job(cell.key, cell.config, run_cell, (cell, record, known.system, str(root))) for cell in cells]
     outcomes = fill_store(store, jobs, workers=workers, progress=progress)
     tree = assemble(cells, outcomes, record, known, str(root), settings)
     saved = {name: store.folder(cell.config) / MODEL_FILE for name, cell in _file_names(cells).items() if outcomes[cell.id].status == "done"}

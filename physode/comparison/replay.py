@@ -8,14 +8,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physode.analysis.velocity import recovered_velocity
+from physode.analysis import energy_drift, recovered_velocity
 from physode.analysis.dynamics import Dynamics
 from physode.errors import DataError
-from physode.trajectories import time_dim, true_states
+from physode.systems import System
+from physode.trajectories import input_names, time_dim, times, true_states
 
-__all__ = ["Replay", "velocity_scores"]
+__all__ = ["ENERGY_HORIZON", "Replay", "energy_scores", "velocity_scores"]
 
 Array = NDArray[np.float64]
+
+ENERGY_HORIZON = 10.0
+"""How many times the length of the record the energy is followed for."""
+
+_ENERGY_TIMES, _ENERGY_TRAJECTORIES = 401, 4
 
 
 class Replay:
@@ -81,3 +87,27 @@ def velocity_scores(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset) -
         return None
     names = ("correlation", "rmse", "nrmse", "r2_linear")
     return found[list(names)].rename({name: f"velocity_{name}" for name in names}).reset_coords(drop=True)
+
+
+def energy_scores(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, system: System | None) -> xr.Dataset | None:
+    """Follow the true system's energy along the learned dynamics, for ten times the length of the record.
+
+    Returns
+    -------
+    xarray.Dataset or None
+        ``energy`` and ``floor_energy`` over (trajectory, time), ``energy_drift`` (the largest departure from the first value, over
+        the energy scale); at most four trajectories. None if no energy is known or conserved, or if the model lacks a state
+        that it depends on.
+    """
+    if system is None or not system.conserves_energy or input_names(part):
+        return None
+    few = part.isel(trajectory=slice(_ENERGY_TRAJECTORIES))
+    grid = times(few)
+    start, end = float(np.nanmin(grid)), float(np.nanmax(grid))
+    horizon = np.linspace(start, start + ENERGY_HORIZON * (end - start), _ENERGY_TIMES)
+    try:
+        found = energy_drift(Replay(model, prediction), few, energy=system, time=horizon)
+    except DataError:
+        return None
+    drift = found["max_drift"].max().assign_attrs(long_name=f"largest drift of the energy in {ENERGY_HORIZON:g} times the record, over its scale")
+    return found[["energy", "floor_energy", "scale"]].assign(energy_drift=drift)

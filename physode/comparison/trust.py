@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from physode.comparison.overview import number
+from physode.comparison.replay import ENERGY_HORIZON
 from physode.comparison.status import FAILED
 
 __all__ = ["Verdict", "trust"]
 
-SOLVED = 1e-3
-"""Solver error, over the spread of the data, below which the training solver solved the learned equation."""
+SOLVED, SHARE = 1e-4, 0.1
+"""The training solver solved the learned equation if its error is below this share of the spread, or this share of the residual."""
 
 GOOD, POOR = 0.1, 0.5
 """Error over the spread: a forecast below the first is good, above the second hardly better than the mean."""
@@ -23,6 +24,9 @@ OVERFIT = 3.0
 
 SAME_VELOCITY = 0.05
 """Error of a velocity over its spread below which it is the velocity, and not merely similar to it."""
+
+KEPT = 0.01
+"""Drift of the energy, over its scale, below which it counts as kept."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _solver(facts: xr.Dataset) -> list[tuple[int, str]]:
     if "solver_error" not in facts or not np.isfinite(facts["solver_error"]).any():
         return []
     worst = float(facts["solver_error"].max())
-    if worst < SOLVED:
+    if bool((facts["solver_error"] <= np.maximum(SOLVED, SHARE * facts["loss"])).where(facts["solver_error"].notnull(), True).all()):
         return [(0, f"The training solver solved the learned equation (solver error {number(worst)} of the spread), so the vector field may be read.")]
     return [
         (
@@ -120,9 +124,9 @@ def _velocity(scores: xr.Dataset) -> list[tuple[int, str]]:
 
 
 def _energy(scores: xr.Dataset) -> list[tuple[int, str]]:
-    if "energy_drift" not in scores or not np.isfinite(scores["energy_drift"]).any():
+    if "energy_drift" not in scores or np.isnan(scores["energy_drift"]).all():
         return []
-    worst = float(scores["energy_drift"].sel(split="test").max())
-    severity = 0 if worst < GOOD else 1
-    words = "small" if severity == 0 else "large"
-    return [(severity, f"The departure of its energy from the true one is {words}: at most {number(worst)} of the energy scale within the record.")]
+    worst = float(scores["energy_drift"].max())
+    severity = 0 if worst < KEPT else 1
+    words = "It keeps the energy" if severity == 0 else "It does not keep the energy"
+    return [(severity, f"{words}: within {ENERGY_HORIZON:g} times the record's length it drifts by {number(worst)} of the energy scale (worst seed).")]

@@ -52,7 +52,7 @@ class LinearOscillator:
                 callback(SimpleNamespace(**{name: column[epoch] for name, column in history.items()}))
         self.units = {"x": ds["x"].attrs["units"], "v": "m s-1", "time": "s"}
         self.result_ = SimpleNamespace(
-            success=True, status="converged", message="fine", nfev=20, wall_time=0.25, history=history, noise_std={"x": 0.01}, solver_error=1e-7
+            success=True, status="converged", message="fine", nfev=20, wall_time=0.25, history=history, loss=0.1, noise_std={"x": 0.01}, solver_error=1e-7
         )
         return self
 
@@ -66,9 +66,8 @@ class LinearOscillator:
             out[i] = flows @ start
         return self._dataset(out, ds)
 
-    def vector_field(self, ds):
-        z = np.stack([ds["x"].values, ds["v"].values], axis=-1)
-        return self._dataset(z @ self.matrix.T, ds)
+    def get_params(self):
+        return {"bias": self.bias, "trouble": self.trouble, "delay": self.delay}
 
     def rhs(self, t, z):
         return z @ self.matrix.T

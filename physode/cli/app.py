@@ -1,0 +1,47 @@
+"""The program `physode`: its commands, and how it tells what went wrong."""
+
+from __future__ import annotations
+
+import typer
+from typer.core import TyperGroup
+
+from physode.errors import PhysodeError
+
+__all__ = ["app"]
+
+EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+
+
+class PlainErrors(TyperGroup):
+    """Tells an error of physode in its own sentence, without a traceback, and leaves with status 2."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PhysodeError as error:
+            typer.echo(f"physode: {error}", err=True)
+            raise typer.Exit(EXIT_ERROR) from None
+        except KeyboardInterrupt:
+            typer.echo("physode: interrupted; what was finished is kept, and the same command goes on from there.", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=PlainErrors,
+    name="physode",
+    help="Fit the dynamics of a physical system to its time series, and say how far the fit can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    """Fit the dynamics of a physical system to its time series, and say how far the fit can be trusted."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("physode"))
+        raise typer.Exit

@@ -1,0 +1,118 @@
+"""From what the user typed to a record: a file, a data set, or a system to simulate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from physode import datasets, systems, trajectories
+from physode.errors import FileFormatError, PhysodeError, unknown_name
+
+__all__ = ["CsvColumns", "Simulation", "load_record", "simulate"]
+
+_SUFFIXES = (".csv", ".nc")
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """Which columns of a CSV file are what."""
+
+    time: str | None = None
+    states: Sequence[str] = ()
+    trajectory: str | None = None
+    inputs: Sequence[str] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How a system is simulated and observed."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    observe: Sequence[str] = ()
+    noise: float = 0.0
+    noise_model: str = "gaussian"
+    trajectories: int = 20
+    points: int = 100
+    duration: float = 10.0
+    seed: int = 0
+
+
+def load_record(data: str, columns: CsvColumns, simulation: Simulation) -> xr.Dataset:
+    """Find the record that a name stands for.
+
+    Parameters
+    ----------
+    data : str
+        In this order: an existing CSV or netCDF file, the name of a data set, the name of a system.
+    columns : CsvColumns
+        For a CSV file.
+    simulation : Simulation
+        For a system.
+
+    Returns
+    -------
+    xarray.Dataset
+        A valid record.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is nothing of the kind; both lists of names are told, and the closest one.
+    FileFormatError
+        If it is a file of another kind, or a file that does not exist.
+    """
+    path = Path(data)
+    if path.exists():
+        return _read(path, columns)
+    if data in datasets.names():
+        return datasets.load_dataset(data)
+    if data in systems.names():
+        return simulate(data, simulation)
+    if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
+        raise FileFormatError(f"there is no file {data}; look at its name and the current folder ({Path.cwd()}).")
+    error = unknown_name("data", data, [*datasets.names(), *systems.names()])
+    raise type(error)(
+        f"{str(error).partition(' Choose from:')[0]} There is no file of that name. "
+        f"Data sets: {', '.join(datasets.names())}. Systems: {', '.join(systems.names())}."
+    )
+
+
+def _read(path: Path, columns: CsvColumns) -> xr.Dataset:
+    suffix = path.suffix.lower()
+    if suffix == ".nc":
+        return trajectories.validate(trajectories.read(path))
+    if suffix != ".csv":
+        raise FileFormatError(f"{path} is neither a .csv nor a .nc file; write it as one of these, with its suffix.")
+    return trajectories.read_csv(
+        path,
+        time=columns.time,
+        states=list(columns.states) or None,
+        trajectory=columns.trajectory,
+        inputs=list(columns.inputs),
+        units=dict(columns.units) or None,
+    )
+
+
+def simulate(name: str, how: Simulation) -> xr.Dataset:
+    """Simulate a system of the registry."""
+    values = {}
+    for key, text in how.parameters.items():
+        try:
+            values[key] = float(text)
+        except ValueError:
+            raise PhysodeError(f"--parameter {key}={text} is not a number; write for example --parameter {key}=1.5.") from None
+    if not how.duration > 0:
+        raise PhysodeError(f"--duration is {how.duration:g}; give a positive time.")
+    return systems.get(name, **values).simulate(
+        np.linspace(0.0, how.duration, how.points),
+        n_trajectories=how.trajectories,
+        observe=list(how.observe) or None,
+        noise=how.noise,
+        noise_model=how.noise_model,
+        seed=how.seed,
+    )

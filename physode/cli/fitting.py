@@ -1,0 +1,108 @@
+"""`physode fit` and `physode predict`: one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from physode.cli.app import app
+from physode.cli.making import write_record
+from physode.cli.options import (
+    Data,
+    Duration,
+    Force,
+    Inputs,
+    Noise,
+    NoiseModel,
+    Observe,
+    OutputFile,
+    OutputFolder,
+    Parameters,
+    Points,
+    Seed,
+    States,
+    Time,
+    Trajectories,
+    Trajectory,
+    Units,
+    comma_list,
+    pairs,
+)
+
+__all__ = ["fit_model", "predict_record"]
+
+
+@app.command("fit")
+def fit_model(
+    data: Data,
+    *,
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="A model's name: node, anode, sonode, hnn, ...")],
+    output: OutputFolder,
+    time: Time = None,
+    states: States = None,
+    trajectory: Trajectory = None,
+    inputs: Inputs = None,
+    unit: Units = None,
+    parameter: Parameters = None,
+    observe: Observe = None,
+    noise: Noise = 0.0,
+    noise_model: NoiseModel = "gaussian",
+    n_trajectories: Trajectories = 20,
+    points: Points = 100,
+    duration: Duration = 10.0,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Fit one model to a whole record; leave the model, its prediction and its training curve."""
+    from physode import models
+    from physode.cli.data import CsvColumns, Simulation, load_record
+    from physode.cli.writing import write_fit
+    from physode.comparison import ResultFolder
+
+    folder = ResultFolder(output, force=force)
+    estimator = models.get(model)
+    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), pairs(unit, "--unit"))
+    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    record = load_record(data, columns, how)
+    estimator.fit(record, seed=seed, progress=True)
+    write_fit(folder, estimator, record)
+    result = estimator.result_
+    typer.echo(f"{result.status}: {result.message}")
+    typer.echo(f"{result.nfev} evaluations in {result.wall_time:.1f} s, solver error {result.solver_error:.1e} of the spread, R2 {estimator.score(record):.5f}")
+    typer.echo(f"{output}: model.safetensors, prediction.nc, training.csv")
+
+
+@app.command("predict")
+def predict_record(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's file, *.safetensors.")],
+    data: Data,
+    *,
+    output: OutputFile,
+    time: Time = None,
+    states: States = None,
+    trajectory: Trajectory = None,
+    inputs: Inputs = None,
+    unit: Units = None,
+    parameter: Parameters = None,
+    observe: Observe = None,
+    noise: Noise = 0.0,
+    noise_model: NoiseModel = "gaussian",
+    n_trajectories: Trajectories = 20,
+    points: Points = 100,
+    duration: Duration = 10.0,
+    seed: Seed = 0,
+    warmup: Annotated[int | None, typer.Option("--warmup", min=1, help="Estimate initial states from so many observations (default: all).")] = None,
+    force: Force = False,
+) -> None:
+    """Predict a record with a saved model; write the prediction as netCDF or CSV."""
+    import physode
+    from physode.cli.data import CsvColumns, Simulation, load_record
+
+    fitted = physode.load(model)
+    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), pairs(unit, "--unit"))
+    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    record = load_record(data, columns, how)
+    write_record(fitted.predict(record, warmup=warmup), output, force)
+    typer.echo(f"{output}: R2 {fitted.score(record, warmup=warmup):.5f}")

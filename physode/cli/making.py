@@ -1,0 +1,76 @@
+"""`physode simulate`, `physode systems`, `physode datasets`: records and where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from physode.cli.app import app
+from physode.cli.options import Duration, Force, Noise, NoiseModel, Observe, OutputFile, Parameters, Points, Seed, Trajectories, comma_list, pairs
+
+__all__ = ["list_datasets", "list_systems", "simulate_system", "write_record"]
+
+
+@app.command("simulate")
+def simulate_system(
+    system: str = typer.Argument(metavar="SYSTEM", help="A name from `physode systems`."),
+    *,
+    output: OutputFile,
+    parameter: Parameters = None,
+    observe: Observe = None,
+    noise: Noise = 0.0,
+    noise_model: NoiseModel = "gaussian",
+    n_trajectories: Trajectories = 20,
+    points: Points = 100,
+    duration: Duration = 10.0,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Simulate a system and write the record, as netCDF or CSV."""
+    from physode.cli.data import Simulation, simulate
+
+    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    record = simulate(system, how)
+    write_record(record, output, force)
+    sizes = ", ".join(f"{size} {name}" for name, size in record.sizes.items())
+    typer.echo(f"{output}: {', '.join(map(str, record.data_vars))} ({sizes})")
+
+
+def write_record(record: object, output: Path, force: bool) -> None:
+    """Write a record or a prediction as netCDF or CSV, as the suffix says."""
+    import xarray as xr
+
+    from physode import trajectories
+    from physode.errors import FileFormatError
+    from physode.files import atomic_path
+
+    assert isinstance(record, xr.Dataset)
+    if output.suffix.lower() == ".nc":
+        trajectories.write(record, output, overwrite=force)
+    elif output.suffix.lower() == ".csv":
+        if not output.parent.is_dir():
+            raise FileFormatError(f"{output} cannot be written: there is no folder {output.parent}; make it first.")
+        with atomic_path(output, overwrite=force) as temporary:
+            trajectories.to_dataframe(record).to_csv(temporary, index=False)
+    else:
+        raise FileFormatError(f"{output} ends with neither .nc nor .csv; give the file one of these suffixes.")
+
+
+@app.command("systems")
+def list_systems() -> None:
+    """List the systems that can be simulated."""
+    from physode import systems
+
+    names = systems.names()
+    for name in names:
+        system = systems.get(name)
+        typer.echo(f"{name:<{max(map(len, names))}}  {', '.join(system.states)}: {system.title}")
+
+
+@app.command("datasets")
+def list_datasets() -> None:
+    """List the data sets that come with physode, and those that are to be fetched."""
+    from physode import datasets
+
+    typer.echo(datasets.describe().to_string())

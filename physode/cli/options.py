@@ -1,0 +1,87 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Data",
+    "Duration",
+    "Force",
+    "Inputs",
+    "Noise",
+    "NoiseModel",
+    "Observe",
+    "OutputFile",
+    "OutputFolder",
+    "Parameters",
+    "Points",
+    "Seed",
+    "States",
+    "Time",
+    "Trajectories",
+    "Trajectory",
+    "Units",
+    "comma_list",
+    "pairs",
+]
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or netCDF file, the name of a data set, or the name of a system.")]
+OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result of physode that is there; nothing else is touched.")]
+
+Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="CSV: the column of the times (default: time or t).")]
+States = Annotated[str | None, typer.Option("--states", metavar="A,B", help="CSV: the columns of the states (default: all others).")]
+Trajectory = Annotated[str | None, typer.Option("--trajectory", metavar="COL", help="CSV: the column that tells trajectories apart.")]
+Inputs = Annotated[str | None, typer.Option("--inputs", metavar="A,B", help="CSV: the columns of the inputs u(t).")]
+Units = Annotated[list[str] | None, typer.Option("--unit", metavar="COL=UNIT", help="CSV: the units of a column; may be repeated.")]
+
+Observe = Annotated[str | None, typer.Option("--observe", metavar="A,B", help="System: the states to observe (default: all).")]
+Noise = Annotated[float, typer.Option("--noise", min=0.0, help="System: standard deviation of the measurement noise.")]
+NoiseModel = Annotated[str, typer.Option("--noise-model", help="System: 'gaussian' (the state's units) or 'relative' (to its spread).")]
+Trajectories = Annotated[int, typer.Option("--trajectories", min=1, help="System: how many trajectories to simulate.")]
+Points = Annotated[int, typer.Option("--points", min=3, help="System: how many times.")]
+Duration = Annotated[float, typer.Option("--duration", min=0.0, help="System: the last time; the first is 0.")]
+Parameters = Annotated[list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="System: a parameter; may be repeated.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of what is random.")]
+
+
+def comma_list(text: str | None) -> list[str]:
+    """Part a list of names at its commas.
+
+    Examples
+    --------
+    >>> comma_list("x, y")
+    ['x', 'y']
+    >>> comma_list(None)
+    []
+    """
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def pairs(items: list[str] | None, option: str) -> dict[str, str]:
+    """Part ``NAME=VALUE`` items.
+
+    Raises
+    ------
+    PhysodeError
+        If one has no ``=``.
+
+    Examples
+    --------
+    >>> pairs(["x=m", "v=m s-1"], "--unit")
+    {'x': 'm', 'v': 'm s-1'}
+    """
+    from physode.errors import PhysodeError
+
+    found = {}
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            raise PhysodeError(f"{option} {item!r} is not of the form NAME=VALUE; write for example {option} x=1.")
+        found[name.strip()] = value.strip()
+    return found

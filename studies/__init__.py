@@ -1,0 +1,1 @@
+"""Studies that reproduce published results; they come with the source checkout only."""
