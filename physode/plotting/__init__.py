@@ -1,1 +1,20 @@
+"""Figures of labelled data: each ``plot_*(data, ax=None)`` only draws, and returns the axes."""
 
+from physode.plotting.energy import plot_energy
+from physode.plotting.exponents import plot_exponents
+from physode.plotting.phase import plot_phase_portrait
+from physode.plotting.svg import save_svg, svg_bytes
+from physode.plotting.training import plot_training
+from physode.plotting.trajectories import plot_trajectories
+from physode.plotting.velocity import plot_velocity
+
+__all__ = [
+    "plot_energy",
+    "plot_exponents",
+    "plot_phase_portrait",
+    "plot_training",
+    "plot_trajectories",
+    "plot_velocity",
+    "save_svg",
+    "svg_bytes",
+]

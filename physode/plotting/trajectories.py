@@ -1,0 +1,105 @@
+"""A state over time: what was measured, what is true, what was predicted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from physode.errors import unknown_name
+from physode.plotting.style import DATA_COLOUR, FORECAST_COLOUR, TRUTH_COLOUR, axes_label, clean, finish, members, new_axes, one
+from physode.trajectories import state_names, time_dim, true_states
+
+__all__ = ["plot_trajectories"]
+
+_MOST_POINTS: Final = 1000
+
+
+def plot_trajectories(
+    data: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    predictions: xr.Dataset | None = None,
+    state: str | None = None,
+    trajectory: object = None,
+) -> Axes:
+    """Draw one state of one trajectory over time, with what models predict for it.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        A record. Its measured values are dots, its true states, if known, a black line; the part marked "test" by a split
+        in time is shaded.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure, which pyplot does not know.
+    predictions : xarray.Dataset, optional
+        Predictions on the record's coordinates, with the dimension ``model`` or without; over a dimension ``seed`` the median
+        is a line and the range a band.
+    state : str, optional
+        Default: the record's first state.
+    trajectory : optional
+        Label of the trajectory. Default: the first.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such state.
+    DataError
+        If there is no such trajectory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from physode.trajectories import from_numpy
+    >>> time = np.linspace(0, 1, 5)
+    >>> plot_trajectories(from_numpy(time, time**2, ["x"], units={"x": "m", "time": "s"})).get_ylabel()
+    'x (m)'
+    """
+    truth = true_states(data)
+    hidden = [str(name) for name in truth.data_vars] if truth is not None else []
+    known = list(dict.fromkeys([*state_names(data), *hidden]))
+    name = known[0] if state is None else state
+    if name not in known:
+        raise unknown_name("state", name, known)
+    ax, record = new_axes(ax), one(data, "trajectory", trajectory)
+    time = record["time"].values
+    _shade_forecast(ax, record, time)
+    noisy = truth is not None and f"{name}_true" in data
+    if name in record and (noisy or truth is None):
+        every = max(1, len(time) // _MOST_POINTS)
+        ax.plot(time, record[name].values, ".", color=DATA_COLOUR, markersize=4, markevery=every, label="measured", zorder=1)
+    if truth is not None:
+        ax.plot(time, one(truth, "trajectory", trajectory)[name].values, "-", color=TRUTH_COLOUR, linewidth=1.0, label="true", zorder=2)
+    if predictions is not None and name in predictions:
+        for label, style, member in members(predictions):
+            series = one(member[name], "trajectory", trajectory)
+            low, middle, high = _over_seeds(series, time_dim(data))
+            ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=1.5, label=label or "predicted", zorder=3)
+            if "seed" in series.dims:
+                ax.fill_between(time, low, high, color=style.colour, alpha=0.2, linewidth=0, zorder=0)
+    shown = data[name] if name in data else truth[name] if truth is not None else data[name]
+    where = f", trajectory {clean(record['trajectory'].item())}" if data.sizes["trajectory"] > 1 else ""
+    return finish(ax, x=axes_label(data["time"], "time"), y=axes_label(shown), title=f"{clean(name)} over time{where}")
+
+
+def _over_seeds(series: xr.DataArray, dim: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if "seed" not in series.dims:
+        return series.values, series.values, series.values
+    array = series.transpose("seed", dim).values
+    return array.min(axis=0), np.median(array, axis=0), array.max(axis=0)
+
+
+def _shade_forecast(ax: Axes, record: xr.Dataset, time: np.ndarray) -> None:
+    if "split" not in record.coords or record["split"].dims != record["time"].dims:
+        return
+    test = record["split"].values == "test"
+    if test.any():
+        ax.axvspan(
+            float(time[test].min()), float(time[test].max()), color=FORECAST_COLOUR, linewidth=0, zorder=-1, label="not seen in training"
+        )
