@@ -159,7 +159,9 @@ def _mean_growth(done: Run) -> Array:
 
 def _rate_unit(dynamics: Dynamics) -> str:
     unit = unit_of(dynamics, "time")
-    return f"{unit}-1" if unit.isalpha() else f"({unit})-1" if unit else ""
+    if unit in ("", "1"):
+        return unit
+    return f"{unit}-1" if unit.isalpha() else f"({unit})-1"
 
 
 def _summarise(dynamics: Dynamics, done: Run, transient: float) -> xr.Dataset:

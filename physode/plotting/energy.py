@@ -32,9 +32,9 @@ def plot_energy(data: xr.Dataset, ax: Axes | None = None, *, trajectory: object 
     if "floor_energy" in data:
         floor = one(one(one(data, "model"), "seed"), "trajectory", trajectory)
         change = (floor["floor_energy"] - floor["floor_energy"].isel(time=0)) / floor["scale"]
-        ax.plot(time, change.values, "-", color=TRUTH_COLOUR, linewidth=1.0, label="true system, same solver")
+        ax.plot(time, change.values, "-", color=TRUTH_COLOUR, linewidth=0.8, zorder=4, label="true system, same solver")
     for label, style, member in members(data):
         found = one(one(member, "seed"), "trajectory", trajectory)
         change = (found["energy"] - found["energy"].isel(time=0)) / found["scale"]
-        ax.plot(time, change.values, color=style.colour, linestyle=style.line, linewidth=1.5, label=label or "followed")
+        ax.plot(time, change.values, color=style.colour, linestyle=style.line, linewidth=2.0, label=label or "followed")
     return finish(ax, x=axes_label(data["time"], "time"), y="change of the energy / energy scale", title="energy over time")

@@ -58,18 +58,18 @@ def plot_phase_portrait(
     ax = new_axes(ax)
     below = None if truth is None else true_states(truth)
     if below is not None and first in below and second in below:
-        _draw(ax, below, first, second, Style(TRUTH_COLOUR, "-", "x"), "true", 1)
+        _draw(ax, below, first, second, Style(TRUTH_COLOUR, "-", "x"), "true", 0.8, 3)
     for label, style, member in members(shown):
-        _draw(ax, one(member, "seed"), first, second, style, label or ("predicted" if below is not None else ""), 2)
+        _draw(ax, one(member, "seed"), first, second, style, label or ("predicted" if below is not None else ""), 1.6, 2)
     title = f"{clean(second)} against {clean(first)}"
     return finish(ax, x=axes_label(shown[first]), y=axes_label(shown[second]), title=title)
 
 
-def _draw(ax: Axes, states: xr.Dataset, first: str, second: str, style: Style, label: str, zorder: int) -> None:
+def _draw(ax: Axes, states: xr.Dataset, first: str, second: str, style: Style, label: str, width: float, zorder: int) -> None:
     dims = ("trajectory", time_dim(states))
     xs, ys = states[first].transpose(*dims).values, states[second].transpose(*dims).values
     for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
-        ax.plot(x, y, color=style.colour, linestyle=style.line, linewidth=1.2, zorder=zorder, label=label if i == 0 else "")
+        ax.plot(x, y, color=style.colour, linestyle=style.line, linewidth=width, zorder=zorder, label=label if i == 0 else "")
         ax.plot(x[:1], y[:1], "x", color=style.colour, markersize=5, zorder=zorder)
 
 

@@ -86,7 +86,7 @@ def new_axes(ax: Axes | None) -> Axes:
     """Give the axes to draw on: those given, or new ones on a figure that pyplot does not know."""
     if ax is not None:
         return ax
-    return Figure(figsize=(6.4, 4.0), layout="constrained").add_subplot()
+    return Figure(figsize=(7.2, 3.6), layout="constrained").add_subplot()
 
 
 def finish(ax: Axes, *, x: str, y: str, title: str) -> Axes:
@@ -96,8 +96,8 @@ def finish(ax: Axes, *, x: str, y: str, title: str) -> Axes:
     ax.set_title(title, fontsize=11)
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right"]].set_visible(False)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(fontsize=9, frameon=False)
+    if len(ax.get_legend_handles_labels()[1]) > 1:
+        ax.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the data, never over them
     return ax
 
 

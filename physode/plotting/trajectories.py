@@ -75,12 +75,12 @@ def plot_trajectories(
         every = max(1, len(time) // _MOST_POINTS)
         ax.plot(time, record[name].values, ".", color=DATA_COLOUR, markersize=4, markevery=every, label="measured", zorder=1)
     if truth is not None:
-        ax.plot(time, one(truth, "trajectory", trajectory)[name].values, "-", color=TRUTH_COLOUR, linewidth=1.0, label="true", zorder=2)
+        ax.plot(time, one(truth, "trajectory", trajectory)[name].values, "-", color=TRUTH_COLOUR, linewidth=0.8, label="true", zorder=4)
     if predictions is not None and name in predictions:
         for label, style, member in members(predictions):
             series = one(member[name], "trajectory", trajectory)
             low, middle, high = _over_seeds(series, time_dim(data))
-            ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=1.5, label=label or "predicted", zorder=3)
+            ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=2.0, label=label or "predicted", zorder=3)
             if "seed" in series.dims:
                 ax.fill_between(time, low, high, color=style.colour, alpha=0.2, linewidth=0, zorder=0)
     shown = data[name] if name in data else truth[name] if truth is not None else data[name]

@@ -45,10 +45,10 @@ def plot_velocity(
         raise unknown_name("velocity", name, known)
     ax = new_axes(ax)
     true = one(one(one(data[f"{name}_true"], "model"), "seed"), "trajectory", trajectory)
-    ax.plot(true["time"].values, true.values, "-", color=TRUTH_COLOUR, linewidth=1.0, label="true")
+    ax.plot(true["time"].values, true.values, "-", color=TRUTH_COLOUR, linewidth=0.8, zorder=4, label="true")
     kind = "linear" if linear else "recovered"
     for label, style, member in members(data):
         found = one(one(member[f"{name}_{kind}"], "seed"), "trajectory", trajectory)
-        ax.plot(found["time"].values, found.values, color=style.colour, linestyle=style.line, linewidth=1.5, label=label or "recovered")
+        ax.plot(found["time"].values, found.values, color=style.colour, linestyle=style.line, linewidth=2.0, label=label or "recovered")
     title = f"{'best linear map to' if linear else 'recovered'} {clean(name)}"
     return finish(ax, x=axes_label(data["time"], "time"), y=axes_label(data[f"{name}_true"], name), title=title)

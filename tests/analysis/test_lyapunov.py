@@ -208,3 +208,10 @@ def test_step_shrinks_where_the_field_is_fierce():
     assert choose_step(van_der_pol(0.1), states) == pytest.approx(0.1)
     assert choose_step(van_der_pol(10.0), states) < 0.02
     assert choose_step(linear(np.zeros((2, 2))), states) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("time", "rate"), [("s", "s-1"), ("1", "1"), ("", ""), ("1e3 yr", "(1e3 yr)-1")])
+def test_rates_have_the_inverse_unit_of_time(time, rate):
+    decay = linear([[-1.0]], units={"time": time})
+    found = lyapunov_spectrum(decay, initial_states=[0.0], duration=10.0, transient=0.0)
+    assert found.lyapunov_exponent.attrs["units"] == rate
