@@ -16,7 +16,7 @@ from physode.trajectories import parameter_names, provenance
 
 __all__ = ["assemble"]
 
-_GROUPS = ("predictions", "vector_field", "energy", "training", "metrics", "models")
+_GROUPS = ("predictions", "vector_field", "velocity", "energy", "training", "metrics", "models")
 
 
 def assemble(
@@ -42,8 +42,8 @@ def assemble(
     Returns
     -------
     xarray.DataTree
-        Groups ``/observations /truth /parameters /predictions /vector_field /energy /training /metrics /models``; a group
-        about the truth (and ``/energy``) is absent when it is unknown.
+        Groups ``/observations /truth /parameters /predictions /vector_field /velocity /energy /training /metrics /models``; a
+        group about the truth (``/truth /parameters /velocity /energy``) is absent when it is unknown.
     """
     models = list(dict.fromkeys(cell.label for cell in cells))
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
@@ -56,8 +56,9 @@ def assemble(
         for name, group in read_cell(cell, root).items():
             parts[name][key] = group
     groups = {name: side_by_side(parts[name], models, seeds) for name in _GROUPS}
-    if not parts["energy"]:
-        del groups["energy"]
+    for name in ("velocity", "energy"):
+        if not parts[name]:
+            del groups[name]
     groups["metrics"] = groups["metrics"].assign_coords(split=list(SPLITS))
     tree = {"observations": record}
     if truth.states is not None:

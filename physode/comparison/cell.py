@@ -15,7 +15,7 @@ from physode.comparison.files import read_tree, write_tree
 from physode.comparison.forecast import predict_all, split_kind
 from physode.comparison.identity import canonical_json, code_digest, config_id, data_digest
 from physode.comparison.metrics import score_splits
-from physode.comparison.replay import energy_scores
+from physode.comparison.replay import energy_series, velocity_series
 from physode.comparison.store import CellStore
 from physode.systems import System
 from physode.trajectories import input_names, select_split, values
@@ -138,8 +138,11 @@ def run_cell(cell: Cell, record: xr.Dataset, system: System | None, root: str, n
             "metrics": score_splits(model, record, prediction),
             "models": _facts(cell, model),
         }
+        velocity = velocity_series(model, prediction, record)
+        if velocity is not None:
+            groups["velocity"] = velocity.drop_vars(["correlation", "rmse", "nrmse", "r2_linear", "rmse_linear"])
         part = select_split(record, "test" if split_kind(record) == "trajectory" else "train")
-        energy = energy_scores(model, prediction, part, system)
+        energy = energy_series(model, prediction, part, system)
         if energy is not None:
             groups["metrics"]["energy_drift"] = energy["energy_drift"]
             groups["energy"] = energy.drop_vars("energy_drift")
@@ -210,5 +213,5 @@ def _lyapunov(model: Any) -> xr.Dataset:
     from physode.analysis import lyapunov_spectrum
 
     spectrum = lyapunov_spectrum(model, n_exponents=1)
-    spectrum = spectrum.rename(lyapunov_exponent="lyapunov", standard_error="lyapunov_standard_error")
-    return spectrum[["lyapunov", "lyapunov_standard_error"]].assign_coords(exponent=[1])
+    found = spectrum[["lyapunov_exponent", "standard_error"]].rename(standard_error="lyapunov_standard_error")
+    return found.reset_coords(drop=True).assign_coords(exponent=[1])

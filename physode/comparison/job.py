@@ -11,7 +11,6 @@ from typing import Any
 
 import xarray as xr
 
-from physode import models as registry
 from physode.comparison.assemble import assemble
 from physode.comparison.cell import MODEL_FILE, Cell, make_cell, run_cell
 from physode.comparison.files import tree_bytes
@@ -112,6 +111,8 @@ def compare(
 
 def _models(models: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     """Give each model under its name, those of the registry made with their defaults."""
+    from physode import models as registry  # brings torch, which reading a result does not need
+
     if isinstance(models, str):
         models = [models]
     if not models:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from physode.comparison.forecast import finite_pairs, split_mask
-from physode.comparison.replay import velocity_scores
+from physode.comparison.replay import velocity_series
 from physode.trajectories import select_split, state_names
 from physode.trajectories.truth import TRUE_SUFFIX
 
@@ -22,6 +22,8 @@ _NAMES = {
     "r2": "coefficient of determination against the observations",
     "rmse_truth": "root mean square error against the noise-free truth",
 }
+
+_VELOCITY = ("correlation", "rmse", "nrmse", "r2_linear")
 
 
 def score_splits(model: Any, record: xr.Dataset, prediction: xr.Dataset) -> xr.Dataset:
@@ -62,8 +64,11 @@ def score_splits(model: Any, record: xr.Dataset, prediction: xr.Dataset) -> xr.D
     scores = xr.Dataset({name: (("split", "state"), numbers[name], {"long_name": text}) for name, text in _NAMES.items()}, coords)
     if not np.isfinite(scores["rmse_truth"]).any():
         scores = scores.drop_vars("rmse_truth")
-    found = {part: velocity_scores(model, prediction, select_split(record, part)) for part in SPLITS}
-    velocity = [scored.expand_dims(split=[part]) for part, scored in found.items() if scored is not None]
+    found = {part: velocity_series(model, prediction, select_split(record, part)) for part in SPLITS}
+    names_of = {name: f"velocity_{name}" for name in _VELOCITY}
+    velocity = [
+        scored[list(_VELOCITY)].rename(names_of).reset_coords(drop=True).expand_dims(split=[part]) for part, scored in found.items() if scored is not None
+    ]
     if not velocity:
         return scores
     beside = xr.concat(velocity, "split", join="exact")

@@ -49,7 +49,7 @@ def overview(tree: xr.DataTree, split: str = "test") -> pd.DataFrame:
         "velocity_correlation": part["velocity_correlation"].min("state") if "velocity_correlation" in part else None,
         "velocity_nrmse": _root_mean_square(part, "velocity_nrmse"),
         "energy_drift": part.get("energy_drift"),
-        "lyapunov": metrics["lyapunov"].isel(exponent=0) if "lyapunov" in metrics else None,
+        "lyapunov": metrics["lyapunov_exponent"].isel(exponent=0) if "lyapunov_exponent" in metrics else None,
         "seconds": models.get("seconds"),
         "n_parameters": models.get("n_parameters"),
     }

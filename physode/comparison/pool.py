@@ -153,11 +153,10 @@ _reports: Any = None
 
 
 def _start_child(reports: Any, alive: Connection) -> None:
-    """Set up a child: one thread, a way to report, and an end when the parent stops or dies."""
+    """Set up a child: a way to report, and an end when the parent stops or dies. One thread comes from its environment."""
     global _reports
     _reports = reports
     reports.cancel_join_thread()
-    _set_threads(1)
 
     def watch() -> None:
         alive.poll(None)
@@ -205,16 +204,14 @@ def _child_environment() -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    before = _set_threads(1)
+    """Let torch compute with one thread, if it is there."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        _set_threads(before)
-
-
-def _set_threads(count: int) -> int:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    return before
+        torch.set_num_threads(before)

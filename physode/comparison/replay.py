@@ -14,7 +14,7 @@ from physode.errors import DataError
 from physode.systems import System
 from physode.trajectories import input_names, time_dim, times, true_states
 
-__all__ = ["ENERGY_HORIZON", "Replay", "energy_scores", "velocity_scores"]
+__all__ = ["ENERGY_HORIZON", "Replay", "energy_series", "velocity_series"]
 
 Array = NDArray[np.float64]
 
@@ -70,26 +70,24 @@ def _same_times(found: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(picked, {"trajectory": ds["trajectory"], "time": ds["time"]})
 
 
-def velocity_scores(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset) -> xr.Dataset | None:
-    """Compare the recovered with the true velocities of one part of a record.
+def velocity_series(model: Dynamics, prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset | None:
+    """Set the recovered beside the true velocities, on the coordinates of the record.
 
     Returns
     -------
     xarray.Dataset or None
-        ``velocity_correlation``, ``velocity_rmse``, ``velocity_nrmse``, ``velocity_r2_linear`` over ``state``; None if there is
-        no true velocity, or if the model does not hold the positions that the true velocities belong to.
+        The result of `physode.recovered_velocity` for what was predicted; None if there is no true velocity, or if the model
+        does not hold the positions that the true velocities belong to.
     """
-    if true_states(part) is None:
+    if true_states(record) is None:
         return None
     try:
-        found = recovered_velocity(Replay(model, prediction), part)
+        return recovered_velocity(Replay(model, prediction), record)
     except DataError:
         return None
-    names = ("correlation", "rmse", "nrmse", "r2_linear")
-    return found[list(names)].rename({name: f"velocity_{name}" for name in names}).reset_coords(drop=True)
 
 
-def energy_scores(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, system: System | None) -> xr.Dataset | None:
+def energy_series(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, system: System | None) -> xr.Dataset | None:
     """Follow the true system's energy along the learned dynamics, for ten times the length of the record.
 
     Returns
