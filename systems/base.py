@@ -310,19 +310,25 @@ class System:
         n_trajectories: int | None = None,
         *,
         parameters: Mapping[str, ArrayLike] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         observe: Sequence[str] | None = None,
         noise: float | Mapping[str, float] = 0.0,
         noise_model: str = "gaussian",
+        irregular: bool = False,
+        missing: float = 0.0,
         seed: int = 0,
+        method: str = "DOP853",
         rtol: float = 1e-10,
         atol: float = 1e-12,
+        max_step: float | None = None,
+        on_failure: str = "missing",
     ) -> xr.Dataset:
         """Simulate trajectories and return them as a record, truth and observations side by side.
 
         Parameters
         ----------
-        time : array_like of float, shape (time,)
-            Increasing times; the first is when the initial states hold.
+        time : array_like of float, shape (time,) or (trajectory, obs)
+            Increasing times, the same for all trajectories or one row each; the first is when the initial states hold.
         initial_states : mapping of str to float or array_like of shape (trajectory,), optional
             Each state's initial value, one number or one per trajectory.
         n_trajectories : int, optional
@@ -330,6 +336,10 @@ class System:
             one trajectory starts at the system's default initial state.
         parameters : mapping of str to float or array_like of shape (trajectory,), optional
             Parameters other than the system's own, one number or one per trajectory.
+        inputs : mapping, optional
+            Inputs u(t) other than the default ones. Each is a formula over ``t`` and the parameters (text or sympy), a number, a
+            function of an array of times, or a sampled record: ``(times, values)`` or a DataArray over time, with one row for all
+            trajectories or one each, interpolated linearly. The input's values are kept in the record with the role ``input``.
         observe : sequence of str, optional
             The states that are observed; default all. The others are kept as truth only.
         noise : float or mapping of str to float, default 0
@@ -337,21 +347,32 @@ class System:
         noise_model : {"gaussian", "relative"}
             With ``"gaussian"`` the noise is in the state's own units. With ``"relative"`` it is a fraction of the standard
             deviation of the true state over the whole record. Either way ``<state>_noise_std`` holds it in the state's units.
+        irregular : bool, default False
+            Observe each trajectory at as many times of its own, drawn uniformly over the span of `time`.
+        missing : float, default 0
+            Fraction of the observations that are missing at random, each state by itself; the truth stays complete.
         seed : int, default 0
-            Seeds the initial states and, independently, the noise: the same seed gives the same values, with or without noise.
+            Seeds initial states, noise, times and gaps, each independently of the others: the same seed gives the same values.
+        method : {"DOP853", "Radau", "BDF", "LSODA", "symplectic"}
+            DOP853 integrates all trajectories at once with steps of their own. Radau, BDF and LSODA are for stiff systems and go one
+            by one. ``"symplectic"`` is Gauss-Legendre of order six with equal steps, for long runs of conservative systems.
         rtol, atol : float
-            Tolerances of the solver, local errors as in scipy.
+            Tolerances of the local error, as in scipy.
+        max_step : float, optional
+            Longest step of the implicit methods; for the symplectic one the default is a quarter of the system's time scale.
+        on_failure : {"missing", "raise"}
+            A trajectory that blows up is missing (NaN) from there on and a warning names it, or an error is raised.
 
         Returns
         -------
         xarray.Dataset
-            A record of schema ``physode/1`` over (trajectory, time). With noise, or if not all states are observed, ``<state>_true``
-            holds the noise-free truth of every state.
+            A record of schema ``physode/1`` over (trajectory, time), or (trajectory, obs) if each trajectory has its own times. With
+            noise, gaps or unobserved states, ``<state>_true`` holds the noise-free truth of every state.
 
         Raises
         ------
         SimulationError
-            If a trajectory blows up; the message names trajectory, time and state.
+            If a trajectory fails and `on_failure` is ``"raise"``; the message names trajectory, time and state.
 
         Examples
         --------
@@ -363,10 +384,11 @@ class System:
         >>> round(float((record.theta - record.theta_true).std()), 3)
         0.051
         """
-        from physode.systems.simulation import Observation, simulate
+        from physode.systems.simulation import Observation, Settings, simulate
 
-        observation = Observation(observe, noise, noise_model, seed)
-        return simulate(self, time, initial_states, n_trajectories, parameters, observation, rtol, atol)
+        observation = Observation(observe, noise, noise_model, irregular, missing, seed)
+        settings = Settings(method, rtol, atol, max_step, on_failure)
+        return simulate(self, time, initial_states, n_trajectories, parameters, inputs, observation, settings)
 
     # -- words -------------------------------------------------------------------------------------------------------------
     def equations(self) -> Equations:

@@ -1,25 +1,76 @@
-"""Truth from a system: initial states, integration, and the record of what was observed."""
+"""Truth from a system: what was asked for is checked, integrated by the method that was named, and made into a record."""
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from physode.errors import PhysodeError, SimulationError, unknown_name
-from physode.systems.compiled import compile_expressions, fill
+from physode.systems.dop853 import integrate_dop853
+from physode.systems.forcing import Forcing, resolve_inputs
+from physode.systems.gauss import integrate_gauss
+from physode.systems.one_by_one import integrate_one_by_one
+from physode.systems.outcome import Failure, Outcome
 from physode.systems.records import Observation, make_record
+from physode.systems.requests import check_initial_states, check_parameters, check_times
 
 if TYPE_CHECKING:
     from physode.systems.base import System
 
-__all__ = ["Observation", "simulate"]
+__all__ = ["Observation", "Settings", "SimulationWarning", "simulate"]
 
 Array = NDArray[np.float64]
+METHODS = ("DOP853", "Radau", "BDF", "LSODA", "symplectic")
+ON_FAILURE = ("missing", "raise")
+_STEPS_PER_TIME_SCALE = 4
+
+
+class SimulationWarning(RuntimeWarning):
+    """Some trajectories could not be carried to their end; the record holds NaN from there on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to integrate.
+
+    Parameters
+    ----------
+    method : {"DOP853", "Radau", "BDF", "LSODA", "symplectic"}
+        The method.
+    rtol, atol : float
+        Tolerances of the local error; the symplectic method has none.
+    max_step : float, optional
+        Longest step of the symplectic and the implicit methods.
+    on_failure : {"missing", "raise"}
+        What becomes of a trajectory that fails.
+    """
+
+    method: str = "DOP853"
+    rtol: float = 1e-10
+    atol: float = 1e-12
+    max_step: float | None = None
+    on_failure: str = "missing"
+
+    def check(self) -> None:
+        """Raise unless the options exist and the numbers make sense."""
+        if self.method not in METHODS:
+            raise unknown_name("method", self.method, METHODS)
+        if self.on_failure not in ON_FAILURE:
+            raise unknown_name("choice for on_failure", self.on_failure, ON_FAILURE)
+        for name, value in (("rtol", self.rtol), ("atol", self.atol), ("max_step", 1.0 if self.max_step is None else self.max_step)):
+            if not 0 < value < np.inf:
+                raise PhysodeError(f"{name} must be a positive number, found {value!r}.")
+        if self.rtol < 2.5e-14:
+            raise PhysodeError(f"rtol must be at least 2.5e-14, a hundred times the spacing of float64 numbers, found {self.rtol:g}.")
+        if self.max_step is not None and self.method == "DOP853":
+            raise PhysodeError("DOP853 chooses its own steps; give rtol and atol instead of max_step.")
 
 
 def simulate(
@@ -28,114 +79,62 @@ def simulate(
     initial_states: Mapping[str, ArrayLike] | None,
     n_trajectories: int | None,
     parameters: Mapping[str, ArrayLike] | None,
+    inputs: Mapping[str, Any] | None,
     observation: Observation,
-    rtol: float,
-    atol: float,
+    settings: Settings,
 ) -> xr.Dataset:
     """Integrate `system` and return the record; see :meth:`physode.systems.base.System.simulate`."""
     times = check_times(time)
     observation.check(system)
+    settings.check()
+    rows = {"rows of time": len(times)} if times.ndim == 2 else {}
     constants = check_parameters(system, parameters)
-    initial = check_initial_states(system, initial_states, n_trajectories, constants, observation.seed)
-    truth = integrate(system, times, initial, constants, rtol, atol)
-    return make_record(system, times, truth, constants, observation, {"solver": "DOP853", "rtol": rtol, "atol": atol})
+    initial = check_initial_states(system, initial_states, n_trajectories, constants, observation.seed, rows)
+    if system.parameter_sampler is not None and parameters is None:
+        drawn = system.parameter_sampler(np.random.default_rng([observation.seed, 4]), len(initial))
+        constants |= {name: np.asarray(value, dtype=np.float64) for name, value in drawn.items()}
+    times = observation.times(times, len(initial))
+    forcing = resolve_inputs(system, constants, inputs, times, len(initial))
+    outcome = _integrate(system, forcing, times, initial, settings)
+    facts: dict[str, Any] = {"solver": settings.method, "evaluations": outcome.evaluations, "max_step": settings.max_step}
+    if settings.method != "symplectic":
+        facts |= {"rtol": settings.rtol, "atol": settings.atol}
+    if outcome.failures:
+        facts["failures"] = _report(system, outcome.failures, settings)
+    return make_record(system, times, outcome.states, constants, forcing.values(times, len(initial)), observation, facts)
 
 
-def check_times(time: ArrayLike) -> Array:
-    """Return the times as a float64 vector, or say what is wrong with them."""
-    times = np.array(time, dtype=np.float64)
-    if times.ndim != 1 or len(times) < 2:
-        raise PhysodeError(f"time must be a vector of at least two values, found shape {times.shape}; np.linspace(0, 10, 101) makes one.")
-    if not np.isfinite(times).all():
-        raise PhysodeError(
-            f"time must be finite, found {times[~np.isfinite(times)][0]} at position {int(np.flatnonzero(~np.isfinite(times))[0])}."
-        )
-    steps = np.diff(times)
-    if (steps <= 0).any():
-        where = int(np.flatnonzero(steps <= 0)[0])
-        raise PhysodeError(
-            f"time must increase, found {times[where]:g} followed by {times[where + 1]:g} at position {where}; sort it and drop repeats."
-        )
-    return times
-
-
-def check_parameters(system: System, parameters: Mapping[str, ArrayLike] | None) -> dict[str, Array]:
-    """Return every parameter as a float64 array of shape () or (trajectory,)."""
-    constants = {name: np.asarray(value, dtype=np.float64) for name, value in system.parameters.items()}
-    for name, value in (parameters or {}).items():
-        if name not in constants:
-            raise unknown_name(f"parameter of {system.name}", name, constants)
-        constants[name] = np.array(value, dtype=np.float64)
-        if constants[name].ndim > 1 or not np.isfinite(constants[name]).all():
-            raise PhysodeError(f"parameter {name!r} must be one finite number or one per trajectory, found {value!r}.")
-    return constants
-
-
-def check_initial_states(
-    system: System,
-    initial_states: Mapping[str, ArrayLike] | None,
-    n_trajectories: int | None,
-    constants: Mapping[str, Array],
-    seed: int,
-) -> Array:
-    """Return the initial states, shape (trajectory, state): given, drawn, or the system's own."""
-    if n_trajectories is not None and (isinstance(n_trajectories, bool) or int(n_trajectories) != n_trajectories or n_trajectories < 1):
-        raise PhysodeError(f"n_trajectories must be a whole number of at least 1, found {n_trajectories!r}.")
-    lengths = {f"parameter {name!r}": len(value) for name, value in constants.items() if value.ndim}
-    columns: dict[str, Array] = {}
-    if initial_states is not None:
-        for name in initial_states:
-            if name not in system.states:
-                raise unknown_name(f"state of {system.name}", str(name), system.states)
-        missing = [name for name in system.states if name not in initial_states]
-        if missing:
-            raise PhysodeError(f"initial_states gives no value for {', '.join(missing)}; {system.name} needs {', '.join(system.states)}.")
-        columns = {name: np.array(initial_states[name], dtype=np.float64) for name in system.states}
-        for name, column in columns.items():
-            if column.ndim > 1 or not np.isfinite(column).all():
-                raise PhysodeError(
-                    f"the initial value of {name!r} must be one finite number or one per trajectory, found {initial_states[name]!r}."
-                )
-        lengths |= {f"initial value of {name!r}": len(column) for name, column in columns.items() if column.ndim}
-    if n_trajectories is not None:
-        lengths["n_trajectories"] = int(n_trajectories)
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{what}: {length}" for what, length in lengths.items())
-        raise PhysodeError(f"the number of trajectories is not the same everywhere ({found}); give one number or one per trajectory.")
-    n = next(iter(lengths.values()), 1)
-    if n == 0:
-        raise PhysodeError(f"{next(iter(lengths))} is empty; give at least one value.")
-    if initial_states is not None:
-        return np.stack([np.broadcast_to(columns[name], (n,)) for name in system.states], axis=-1)
-    if n_trajectories is None and not lengths:
-        return system.initial_array()
-    return system.sample_states(n, seed=[seed, 0])
-
-
-def integrate(system: System, times: Array, initial: Array, constants: Mapping[str, Array], rtol: float, atol: float) -> Array:
-    """Integrate every trajectory; return states of shape (trajectory, time, state)."""
-    arguments = (system.time_symbol, *system.symbols, *system.parameter_symbols)
-    function = compile_expressions(arguments, system.autonomous)
-    result = np.empty((len(initial), len(times), initial.shape[1]))
-    for index, start in enumerate(initial):
-        values = [float(value[index]) if value.ndim else float(value) for value in constants.values()]
-
-        def right_hand_side(t: float, z: Array, values: list[float] = values) -> Array:
-            return fill(function(t, *z, *values), ())
-
-        with np.errstate(all="ignore"):
-            solution = solve_ivp(right_hand_side, (times[0], times[-1]), start, method="DOP853", t_eval=times, rtol=rtol, atol=atol)
-        reached = solution.y.T
-        if solution.status != 0 or not np.isfinite(reached).all() or len(reached) < len(times):
-            raise _failure(system, index, solution.t[-1] if len(solution.t) else times[0], reached)
-        result[index] = reached
-    return result
-
-
-def _failure(system: System, trajectory: int, time: float, reached: Array) -> SimulationError:
-    last = np.abs(reached[-1]) if len(reached) else np.zeros(len(system.states))
-    worst = system.states[int(np.nanargmax(last))]
-    return SimulationError(
-        f"trajectory {trajectory} of {system.name} could not be carried beyond time {time:g} {system.time_units}, where {worst} is "
-        f"{last.max():.3g}: it blows up or needs steps too small for float64. Start elsewhere, end earlier, or use other parameters."
+def _integrate(system: System, forcing: Forcing, times: Array, initial: Array, settings: Settings) -> Outcome:
+    if settings.method == "DOP853":
+        return integrate_dop853(forcing.binder(), times, initial, settings.rtol, settings.atol, forcing.breaks)
+    if settings.method == "symplectic":
+        if not (system.conserves_energy or system.conserved):
+            raise PhysodeError(f'{system.name} conserves nothing that a symplectic method could keep; use method="DOP853" or "Radau".')
+        if times.ndim == 2:
+            raise PhysodeError('the symplectic method needs equally spaced times, the same for all trajectories; use method="DOP853".')
+        longest = settings.max_step if settings.max_step is not None else system.time_scale / _STEPS_PER_TIME_SCALE
+        return integrate_gauss(forcing.binder(), times, initial, longest)
+    longest = np.inf if settings.max_step is None else settings.max_step
+    if forcing.breaks is not None:
+        longest = min(longest, float(np.diff(forcing.breaks).min()))
+    return integrate_one_by_one(
+        forcing.binder(), forcing.jacobian_binder(), times, initial, settings.method, settings.rtol, settings.atol, longest
     )
+
+
+def _report(system: System, failures: list[Failure], settings: Settings) -> str:
+    """Warn of the failures, or raise; return them as JSON for the attributes."""
+    first = failures[0]
+    more = (
+        f" ({len(failures) - 1} more trajectories failed: {', '.join(str(f.trajectory) for f in failures[1:10])})"
+        if len(failures) > 1
+        else ""
+    )
+    message = (
+        f"trajectory {first.trajectory} of {system.name} could not be carried beyond time {first.time:.6g} {system.time_units}, where "
+        f"{system.states[first.state]} is {first.value:.3g}: {first.reason}{more}. To go on, {first.remedy}."
+    )
+    if settings.on_failure == "raise":
+        raise SimulationError(message)
+    warnings.warn(f"{message} Its later values are missing.", SimulationWarning, stacklevel=4)
+    return json.dumps([{"trajectory": f.trajectory, "time": f.time, "state": system.states[f.state], "reason": f.reason} for f in failures])

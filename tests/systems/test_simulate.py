@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import physode.trajectories as trajectories
 from physode import systems
 from physode.errors import PhysodeError, SimulationError, UnknownNameError
+from physode.systems.simulation import SimulationWarning
 
 TIME = np.linspace(0, 10, 101)
 
@@ -86,7 +88,7 @@ def test_the_same_seed_gives_the_same_bytes():
     assert all(first[name].values.tobytes() == again[name].values.tobytes() for name in first.variables)
     assert not np.array_equal(first.x, other.x)
     fewer = systems.get("lorenz").simulate(np.linspace(0, 1, 11), n_trajectories=2, seed=0)
-    np.testing.assert_array_equal(fewer.x, first.x_true[:2])
+    np.testing.assert_allclose(fewer.x, first.x_true[:2], rtol=1e-9)
 
 
 def test_parameters_over_trajectories():
@@ -102,7 +104,16 @@ def test_parameters_over_trajectories():
     [
         ({"time": [0, 1, 1]}, PhysodeError, "time must increase, found 1 followed by 1 at position 1"),
         ({"time": [0, np.nan]}, PhysodeError, "time must be finite, found nan at position 1"),
-        ({"time": [[0, 1]]}, PhysodeError, r"found shape \(1, 2\)"),
+        ({"time": [[[0, 1]]]}, PhysodeError, r"found shape \(1, 1, 2\)"),
+        ({"time": [[0, 1], [0, np.nan]]}, PhysodeError, r"time must be finite, found nan at position \(1, 1\)"),
+        ({"time": [[0, 1, 2], [0, 1, 3]], "n_trajectories": 3}, PhysodeError, "rows of time: 2, n_trajectories: 3"),
+        ({"missing": 1.0}, PhysodeError, "missing must be a fraction"),
+        ({"method": "RK45"}, UnknownNameError, "unknown method 'RK45'"),
+        ({"on_failure": "ignore"}, UnknownNameError, "choice for on_failure"),
+        ({"rtol": 1e-15}, PhysodeError, "rtol must be at least 2.5e-14"),
+        ({"rtol": -1}, PhysodeError, "rtol must be a positive number"),
+        ({"max_step": 0.1}, PhysodeError, "DOP853 chooses its own steps"),
+        ({"inputs": {"u": 1.0}}, PhysodeError, "pendulum takes no inputs, found 'u'"),
         ({"initial_states": {"theta": 1.0}}, PhysodeError, "gives no value for omega"),
         ({"initial_states": {"theta": 1.0, "omga": 0.0}}, UnknownNameError, "did you mean 'omega'"),
         ({"initial_states": {"theta": [1.0, 2.0], "omega": [0.0, 1.0, 2.0]}}, PhysodeError, "'theta': 2, initial value of 'omega': 3"),
@@ -122,7 +133,127 @@ def test_mistakes_are_told(arguments, error, message):
         systems.get("pendulum").simulate(**({"time": TIME} | arguments))
 
 
-def test_a_blow_up_names_trajectory_time_and_state():
-    blow = systems.define("blow", {"x": "x**2", "y": "-y"})
-    with pytest.raises(SimulationError, match=r"trajectory 1 of blow .* beyond time (1|0\.9\d*) s, where x is"):
-        blow.simulate(np.linspace(0, 2, 21), {"x": [-1.0, 1.0], "y": 1.0})
+BLOW = systems.define("blow", {"x": "x**2", "y": "-y"})
+
+
+def test_a_blow_up_is_named_and_the_others_are_kept():
+    time = np.linspace(0, 2, 21)
+    with pytest.warns(
+        SimulationWarning, match=r"trajectory 1 of blow .* beyond time (1|0\.9\d*) s, where x is .* Its later values are missing"
+    ):
+        record = BLOW.simulate(time, {"x": [-1.0, 1.0, 0.1], "y": 1.0}, noise=0.01)
+    trajectories.validate(record)
+    assert np.isfinite(record.x_true[[0, 2]]).all() and np.isfinite(record.x[[0, 2]]).all()
+    np.testing.assert_allclose(record.x_true[1, :10], 1 / (1 - time[:10]), rtol=1e-7)
+    assert np.isnan(record.x[1, 11:]).all() and np.isnan(record.y_true[1, 11:]).all()
+    (failure,) = json.loads(record.attrs["failures"])
+    assert failure["trajectory"] == 1 and failure["state"] == "x" and failure["time"] == pytest.approx(1, abs=1e-3)
+    with pytest.raises(SimulationError, match="trajectory 1 of blow could not be carried beyond"):
+        BLOW.simulate(time, {"x": [-1.0, 1.0], "y": 1.0}, on_failure="raise")
+
+
+@pytest.mark.parametrize("method", ["Radau", "LSODA"])
+def test_a_blow_up_of_an_implicit_method(method):
+    with pytest.warns(SimulationWarning, match="trajectory 1 of blow"):
+        record = BLOW.simulate(np.linspace(0, 2, 21), {"x": [-1.0, 1.0], "y": 1.0}, method=method, rtol=1e-8)
+    assert np.isfinite(record.x[0]).all()
+    assert np.isnan(record.x[1, 11:]).all()
+
+
+def test_a_derivative_that_is_no_number():
+    root = systems.define("root", {"x": "sqrt(x)"})
+    with pytest.warns(
+        SimulationWarning, match="trajectory 0 of root .* time 0 s, where x is -1: its derivative is not finite at the start"
+    ):
+        record = root.simulate([0, 1], {"x": [-1.0, 1.0]})
+    np.testing.assert_allclose(record.x, [[-1.0, np.nan], [1.0, 2.25]])
+
+
+def test_irregular_times_and_gaps():
+    pendulum = systems.get("pendulum")
+    record = pendulum.simulate(TIME, n_trajectories=40, irregular=True, missing=0.2, seed=3)
+    trajectories.validate(record)
+    assert record.theta.dims == ("trajectory", "obs") and record.time.dims == ("trajectory", "obs")
+    assert (record.time[:, 0] == 0).all() and (record.time.diff("obs") > 0).all() and record.time.max() <= 10
+    assert np.std(record.time.values[:, 1:]) == pytest.approx(10 / np.sqrt(12), rel=0.05)
+    assert float(record.theta.isnull().mean()) == pytest.approx(0.2, abs=0.02)
+    assert not record.theta_true.isnull().any() and not np.array_equal(record.theta.isnull(), record.omega.isnull())
+    one = pendulum.simulate(record.time[7].values, {"theta": record.theta_true[7, 0], "omega": record.omega_true[7, 0]})
+    np.testing.assert_allclose(record.theta_true[7], one.theta[0], atol=1e-9)
+    again = pendulum.simulate(record.time.values, n_trajectories=40, seed=3)
+    np.testing.assert_allclose(again.omega, record.omega_true, atol=1e-9)
+
+
+def test_padded_times_end_early():
+    time = np.array([[0.0, 1.0, 2.0], [0.0, 0.5, np.nan]])
+    record = systems.get("harmonic-oscillator").simulate(time, {"x": 1.0, "v": [0.0, 0.0]})
+    np.testing.assert_allclose(record.x, np.cos(time), atol=1e-10)
+    with_radau = systems.get("harmonic-oscillator").simulate(time, {"x": 1.0, "v": [0.0, 0.0]}, method="Radau", rtol=1e-9)
+    np.testing.assert_allclose(with_radau.x, np.cos(time), atol=1e-7)
+
+
+DRIVEN = systems.define("driven", {"x": "-a*x + u"}, {"a": 2.0}, inputs={"u": "0"}, units={"u": "V"})
+
+
+def driven(time, force, knots=()):
+    """x' = -2 x + u from 0, by Gauss-Legendre quadrature between the knots."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+
+    def one(end):
+        cuts = np.unique(np.clip([0.0, *np.linspace(0, end, 5), *knots, end], 0, end))
+        middle, half = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts) / 2
+        s = middle[:, None] + half[:, None] * nodes
+        return np.sum(half[:, None] * weights * np.exp(-2 * (end - s)) * force(s))
+
+    return [one(end) for end in time]
+
+
+def test_an_input_as_formula_function_or_number():
+    time = np.linspace(0, 3, 16)
+    expected = driven(time, lambda s: np.cos(3 * s))
+    start = {"x": 0.0}
+    by_text = DRIVEN.simulate(time, start, inputs={"u": "cos(3*t)"})
+    by_function = DRIVEN.simulate(time, start, inputs={"u": lambda t: np.cos(3 * t)})
+    np.testing.assert_allclose(by_text.x[0], expected, atol=1e-9)
+    np.testing.assert_allclose(by_function.x[0], expected, atol=1e-9)
+    assert by_text.u.attrs == {"units": "V", "long_name": "u", "role": "input"} and trajectories.input_names(by_text) == ["u"]
+    np.testing.assert_allclose(by_function.u[0], np.cos(3 * time))
+    by_number = DRIVEN.simulate(time, start, inputs={"u": 4}, parameters={"a": [2.0, 1.0]})
+    np.testing.assert_allclose(by_number.x, [2 * (1 - np.exp(-2 * time)), 4 * (1 - np.exp(-time))], atol=1e-9)
+    np.testing.assert_array_equal(DRIVEN.simulate(time, start).x, 0)
+
+
+def test_an_input_as_a_sampled_record():
+    knots = np.linspace(-1, 4, 26)
+    samples = np.array([np.sin(3 * knots), np.sign(knots - 1.03)])
+    time = np.linspace(0, 3, 16)
+    both = xr.DataArray(samples, dims=("trajectory", "time"), coords={"time": knots})
+    for method, tolerance in (("DOP853", 1e-9), ("Radau", 1e-7)):
+        record = DRIVEN.simulate(time, {"x": [0.0, 0.0]}, inputs={"u": both}, method=method, rtol=1e-10)
+        for row in range(2):
+            np.testing.assert_allclose(
+                record.x[row], driven(time, lambda s, row=row: np.interp(s, knots, samples[row]), knots), atol=tolerance
+            )
+            np.testing.assert_allclose(record.u[row], np.interp(time, knots, samples[row]))
+    one = DRIVEN.simulate(time, {"x": 0.0}, inputs={"u": (knots, samples[1])})
+    np.testing.assert_allclose(one.x[0], record.x[1], atol=1e-7)
+    assert one.attrs["evaluations"] < 2500
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"w": 1.0}, "input of driven 'w'"),
+        ({"u": "cos(w*t)"}, "driven, input u, column 5: 'w' is not declared"),
+        ({"u": (np.linspace(0, 1, 5), np.zeros(5))}, r"covers \[0, 1\], the simulation needs \[0, 3\]"),
+        ({"u": (np.linspace(0, 4, 5), np.zeros(4))}, "one value for each"),
+        ({"u": (np.linspace(0, 4, 5), np.zeros((3, 5)))}, "holds 3 trajectories, the simulation 1"),
+        ({"u": (np.linspace(0, 4, 2), [0.0, np.nan])}, "not finite"),
+        ({"u": [1.0, 2.0]}, "is a list; give a formula"),
+        ({"u": lambda t: np.zeros(7)}, r"gave an array of shape \(7,\)"),
+        ({"u": lambda t: float(t)}, "failed when asked for an array of times"),
+    ],
+)
+def test_a_wrong_input_is_told(given, message):
+    with pytest.raises(PhysodeError, match=message):
+        DRIVEN.simulate(np.linspace(0, 3, 4), {"x": 0.0}, inputs=given)

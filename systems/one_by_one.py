@@ -1,0 +1,91 @@
+"""Stiff systems, by scipy's implicit solvers with the exact Jacobian, one trajectory after the other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import BDF, LSODA, OdeSolver, Radau
+
+from physode.systems.outcome import Bind, Failure, Outcome
+
+__all__ = ["integrate_one_by_one"]
+
+Array = NDArray[np.float64]
+_SOLVERS: dict[str, type[OdeSolver]] = {"Radau": Radau, "BDF": BDF, "LSODA": LSODA}
+_MAX_STEPS = 200_000
+
+
+def integrate_one_by_one(
+    bind: Bind, bind_jacobian: Bind, times: Array, initial: Array, method: str, rtol: float, atol: float, max_step: float = np.inf
+) -> Outcome:
+    """Integrate each trajectory with scipy's solver of that name.
+
+    Parameters
+    ----------
+    bind, bind_jacobian : callable
+        Give the right-hand side, and its Jacobian as a vector of its rows, of a subset of the trajectories.
+    times : ndarray, shape (time,) or (trajectory, time)
+        Increasing output times; the first is when `initial` holds. NaN pads a shorter row.
+    initial : ndarray, shape (trajectory, state)
+        Initial states.
+    method : {"Radau", "BDF", "LSODA"}
+        The method.
+    rtol, atol : float
+        Tolerances of the local error.
+    max_step : float, default no limit
+        Longest step, for inputs that a long step would overlook.
+
+    Returns
+    -------
+    Outcome
+    """
+    count, width = initial.shape
+    outcome = Outcome(np.full((width, count, times.shape[-1]), np.nan))
+    for trajectory, start in enumerate(initial):
+        own = times if times.ndim == 1 else times[trajectory][np.isfinite(times[trajectory])]
+        index = np.array([trajectory])
+        function = _plain(bind, index, (width,))
+        jacobian = _plain(bind_jacobian, index, (width, width))
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # LSODA warns of what becomes a Failure here
+            solver = _SOLVERS[method](function, own[0], start, own[-1], rtol=rtol, atol=atol, jac=jacobian, max_step=max_step)
+            reason = _advance(solver, own, outcome.states[:, trajectory])
+        outcome.evaluations += int(solver.nfev)
+        if reason:
+            state = int(np.argmax(np.where(np.isfinite(solver.y), np.abs(solver.y), np.inf)))
+            found = Failure(
+                trajectory, float(solver.t), state, float(solver.y[state]), f"{method}: {reason}", "end earlier or start elsewhere"
+            )
+            outcome.failures.append(found)
+    return outcome
+
+
+def _advance(solver: OdeSolver, times: Array, states: Array) -> str:
+    """Step to the last time and write the states on the way; return why it ended early, or nothing."""
+    states[:, 0] = solver.y
+    written = 1
+    for _ in range(_MAX_STEPS):
+        message = solver.step()
+        if solver.status == "failed" or not np.isfinite(solver.y).all() or solver.t == solver.t_old:
+            return str(message or "it blows up").rstrip(".").lower()
+        upto = int(np.searchsorted(times, solver.t, side="right"))
+        if upto > written:
+            states[:, written:upto] = solver.dense_output()(times[written:upto])
+            written = upto
+        if solver.status == "finished":
+            return ""
+    return f"it took more than {_MAX_STEPS} steps"
+
+
+def _plain(bind: Bind, index: NDArray[np.intp], shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
+    function = bind(index)
+
+    def evaluate(t: float, z: Array) -> Array:
+        out = np.empty((int(np.prod(shape)), 1))
+        function(np.array([t]), z[:, None], out)
+        return out.reshape(shape)
+
+    return evaluate
