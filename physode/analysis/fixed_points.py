@@ -1,0 +1,150 @@
+"""Where a vector field is at rest, and what it does nearby."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from physode.analysis.dynamics import Array, Dynamics, unit_of
+
+__all__ = ["classify", "fixed_points", "jacobians"]
+
+_N_ITERATIONS: Final = 100
+_SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
+_SAME: Final = 1e-4  # of the size of the states: one and the same point
+
+
+def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: int = 200, seed: int = 0, reach: float = 0.5) -> xr.Dataset:
+    """Find the fixed points of a system or of a fitted model, and classify them.
+
+    Newton's method, damped, runs from many states at once.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The vector field.
+    starts : ndarray, shape (start, state), optional
+        Where to start. Default: `n_starts` states drawn evenly from where fixed points are looked for.
+    n_starts, seed : int
+        How many, and the seed of the draw.
+    reach : float, default 0.5
+        How far beyond the box around ``dynamics.sample_states`` a fixed point is looked for, in sizes of the box. A learned
+        field means little there.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``fixed_point``: a variable for each state; ``kind``, such as "stable focus" or "saddle"; ``residual``, the
+        largest rate there; ``beyond``, how far it lies outside the box, in sizes of the box, 0 inside. Over ``fixed_point``
+        and ``exponent``: ``eigenvalue_real`` and ``eigenvalue_imag`` of the Jacobian, by falling real part. Where there is no
+        fixed point the length is zero.
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> found = fixed_points(systems.get("lorenz"))
+    >>> found.kind.values.tolist()
+    ['saddle focus', 'saddle', 'saddle focus']
+    """
+    sampled = dynamics.sample_states(200, seed)
+    low, high = sampled.min(axis=0), sampled.max(axis=0)
+    size = np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    if starts is None:
+        bottom, top = low - reach * size, high + reach * size
+        starts = bottom + (top - bottom) * np.random.default_rng(seed).random((n_starts, len(low)))
+    found = _newton(dynamics, np.array(starts, dtype=np.float64), size)
+    beyond = np.maximum(np.maximum(low - found, found - high) / size, 0.0).max(axis=1)
+    points = _distinct(found[beyond <= reach], size)
+    eigenvalues = _eigenvalues(dynamics, points)
+    names = dynamics.states
+    result = xr.Dataset(
+        {name: ("fixed_point", points[:, i], {"units": unit_of(dynamics, name)}) for i, name in enumerate(names)},
+        coords={"fixed_point": np.arange(len(points)), "exponent": np.arange(1, len(names) + 1)},
+        attrs={"dynamics": dynamics.name},
+    )
+    rate = {"units": f"{unit_of(dynamics, 'time')}-1"} if unit_of(dynamics, "time") not in ("", "1") else {"units": "1"}
+    for part, values in (("real", eigenvalues.real), ("imag", eigenvalues.imag)):
+        label = f"{'real' if part == 'real' else 'imaginary'} part of the Jacobian's eigenvalue"
+        result[f"eigenvalue_{part}"] = (("fixed_point", "exponent"), values, rate | {"long_name": label})
+    result["kind"] = ("fixed_point", np.array([classify(row * dynamics.time_scale) for row in eigenvalues], dtype=np.str_))
+    beyond = np.maximum(np.maximum(low - points, points - high) / size, 0.0).max(axis=1)
+    result["beyond"] = ("fixed_point", beyond, {"units": "1", "long_name": "distance from the sampled box over its size"})
+    result["residual"] = ("fixed_point", np.abs(dynamics.rhs(0.0, points)).max(axis=1) if len(points) else np.empty(0))
+    return result
+
+
+def classify(eigenvalues: np.ndarray, tolerance: float = 1e-6) -> str:
+    """Name a fixed point by the eigenvalues of its Jacobian.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of complex, shape (state,)
+        In units of the inverse time scale.
+    tolerance : float, default 1e-6
+        What still counts as zero.
+
+    Returns
+    -------
+    str
+        "stable" or "unstable" with "node" or "focus", "saddle", "saddle focus", "centre" (all on the imaginary axis), or
+        "degenerate" (some are zero).
+
+    Examples
+    --------
+    >>> classify(np.array([-1 + 2j, -1 - 2j])), classify(np.array([1.0, -1.0])), classify(np.array([1j, -1j]))
+    ('stable focus', 'saddle', 'centre')
+    """
+    real, turning = eigenvalues.real, bool((np.abs(eigenvalues.imag) > tolerance).any())
+    zero = np.abs(real) <= tolerance
+    if zero.all() and (np.abs(eigenvalues.imag) > tolerance).all():
+        return "centre"
+    if zero.any():
+        return "degenerate"
+    if (real > 0).any() and (real < 0).any():
+        return "saddle focus" if turning else "saddle"
+    return f"{'stable' if real[0] < 0 else 'unstable'} {'focus' if turning else 'node'}"
+
+
+def jacobians(dynamics: Dynamics, states: Array, time: float = 0.0) -> Array:
+    """Evaluate the Jacobian at states (batch, state); (batch, component, state)."""
+    n = states.shape[1]
+    columns = dynamics.jvp(time, states, np.ascontiguousarray(np.broadcast_to(np.eye(n), (len(states), n, n))))
+    return np.swapaxes(columns, 1, 2)
+
+
+def _newton(dynamics: Dynamics, states: Array, size: Array) -> Array:
+    """Return the states from which Newton's method came to rest, at rest."""
+    scale = dynamics.time_scale / size
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(_N_ITERATIONS):
+            rate = dynamics.rhs(0.0, states)
+            near = np.isfinite(rate).all(axis=1) & (np.abs(states) < 1e6 * size).all(axis=1)
+            states, rate = states[near], rate[near]
+            if len(states) == 0 or (np.abs(rate) * scale < 1e-3 * _SMALL).all():
+                break
+            move = -np.stack([np.linalg.lstsq(j, r, rcond=None)[0] for j, r in zip(jacobians(dynamics, states), rate, strict=True)])
+            longest = np.abs(move / size).max(axis=1, keepdims=True)
+            states = states + move * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-300))  # not further than half the box at once
+        rate = dynamics.rhs(0.0, states)
+    return states[(np.abs(rate) * scale < _SMALL).all(axis=1)]
+
+
+def _distinct(points: Array, size: Array) -> Array:
+    kept: list[Array] = []
+    for point in points:
+        if all(np.abs((point - other) / size).max() > _SAME for other in kept):
+            kept.append(point)
+    if not kept:
+        return np.empty((0, len(size)))
+    distinct = np.array(kept)
+    return distinct[np.lexsort(np.round(distinct / size, 6).T[::-1])] + 0.0  # no negative zeros
+
+
+def _eigenvalues(dynamics: Dynamics, points: Array) -> np.ndarray:
+    if len(points) == 0:
+        return np.empty((0, points.shape[1]), dtype=complex)
+    values = np.linalg.eigvals(jacobians(dynamics, points)).astype(complex)
+    order = np.lexsort((-values.imag, -values.real))
+    return np.take_along_axis(values, order, axis=1)

@@ -1,0 +1,110 @@
+"""Fixed points and periodic orbits with known positions, eigenvalues and multipliers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analysis_standins import linear, van_der_pol
+
+from physode import systems
+from physode.analysis.fixed_points import classify, fixed_points, jacobians
+from physode.analysis.periodic_orbit import periodic_orbit
+
+
+def test_the_three_fixed_points_of_lorenz():
+    found = fixed_points(systems.get("lorenz"))
+    c = np.sqrt(72)
+    np.testing.assert_allclose(found.x, [-c, 0, c], atol=1e-8)
+    np.testing.assert_allclose(found.z, [27, 0, 27], atol=1e-8)
+    assert found.kind.values.tolist() == ["saddle focus", "saddle", "saddle focus"]
+    root = np.sqrt(1201) / 2
+    np.testing.assert_allclose(found.eigenvalue_real[1], [-5.5 + root, -8 / 3, -5.5 - root])
+    assert found.eigenvalue_imag[0, 0] == pytest.approx(10.1945, abs=1e-4)
+    assert float(found.residual.max()) < 1e-8
+    stable = fixed_points(systems.get("lorenz", rho=20.0)).isel(fixed_point=[0, -1])
+    assert set(stable.kind.values) == {"stable focus"}
+    np.testing.assert_allclose(stable.eigenvalue_real[0], [-0.154792, -0.154792, -13.357083], atol=1e-6)
+
+
+def test_lotka_volterra_turns_about_a_centre_and_the_origin_is_a_saddle():
+    found = fixed_points(systems.get("lotka-volterra"))
+    by_kind = {str(kind): i for i, kind in enumerate(found.kind.values)}
+    assert set(by_kind) == {"centre", "saddle"}
+    centre = found.isel(fixed_point=by_kind["centre"])
+    assert (centre.x.item(), centre.y.item()) == pytest.approx((1.0, 0.5))
+    assert centre.eigenvalue_imag[0].item() == pytest.approx(np.sqrt(2 / 3))
+    assert centre.beyond == 0.0
+    assert found.beyond[by_kind["saddle"]] > 0.0
+
+
+def test_reach_bounds_the_search_and_nothing_found_is_an_empty_set():
+    pendulum = systems.get("pendulum")
+    assert fixed_points(pendulum, reach=0.0).sizes["fixed_point"] == 1
+    far = fixed_points(pendulum, reach=2.0)
+    near_top = np.abs(np.abs(far.theta) - np.pi) < 1e-8
+    assert set(far.kind.values[near_top]) == {"saddle"}
+    assert (far.beyond[near_top] > 0).all()
+    drift = systems.define("drift", equations={"x": "1 + x**2"}, initial_state={"x": 0.0})
+    none = fixed_points(drift)
+    assert none.sizes["fixed_point"] == 0
+    assert none.kind.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "kind"),
+    [
+        ([-1, -2], "stable node"),
+        ([2, 1], "unstable node"),
+        ([1 + 1j, 1 - 1j], "unstable focus"),
+        ([0, -1], "degenerate"),
+        ([1, -1 + 1j, -1 - 1j], "saddle focus"),
+    ],
+)
+def test_kinds(eigenvalues, kind):
+    assert classify(np.array(eigenvalues, dtype=complex)) == kind
+
+
+def test_jacobians_have_components_in_rows():
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(jacobians(linear(matrix), np.zeros((2, 2))), [matrix, matrix])
+
+
+@pytest.mark.parametrize(
+    ("mu", "period", "exponent"),
+    [(0.5, 6.380676, -0.507731), (2.0, 7.629874, -2.382560), (5.0, 11.612231, -7.358794)],
+)
+def test_limit_cycle_of_van_der_pol(mu, period, exponent):
+    found = periodic_orbit(van_der_pol(mu), {"x": 2.0, "y": 0.0}, settle=20.0)
+    assert found.period.item() == pytest.approx(period, abs=1e-6)
+    np.testing.assert_allclose(found.floquet_exponent, [0, exponent], atol=2e-6)
+    assert found.multiplier_real[0].item() == pytest.approx(1.0, abs=1e-7)
+    assert found.attrs["warnings"] == "none"
+    assert found.gap < 1e-8
+    assert found.time[-1] == found.period
+
+
+def test_an_unstable_orbit_of_lorenz():
+    found = periodic_orbit(systems.get("lorenz"), [-13.7636, -19.5788, 27.0], period=1.56)
+    assert found.period.item() == pytest.approx(1.5586522107161747, abs=1e-8)
+    assert abs(found.multiplier_real[0].item()) == pytest.approx(4.713, abs=2e-3)
+    assert found.floquet_exponent.sum().item() == pytest.approx(-41 / 3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "period"), [("harmonic-oscillator", [1.0, 0.0], 2 * np.pi), ("lotka-volterra", [1.0, 1.0], None)]
+)
+def test_conservative_orbits_have_all_multipliers_one(name, start, period):
+    found = periodic_orbit(systems.get(name), start)
+    np.testing.assert_allclose(found.multiplier_real, 1.0, atol=1e-4)
+    np.testing.assert_allclose(found.floquet_exponent, 0.0, atol=1e-4)
+    assert period is None or found.period.item() == pytest.approx(period, abs=1e-8)
+
+
+def test_spirals_and_lost_orbits_are_told():
+    spiral = periodic_orbit(systems.get("damped-oscillator"), {"x": 1.0, "v": 0.0})
+    assert "no close return" in spiral.attrs["warnings"]
+    assert np.isnan(spiral.period)
+    assert np.isnan(spiral.multiplier_real).all()
+    forced = periodic_orbit(systems.get("damped-oscillator"), {"x": 1.0, "v": 0.0}, period=6.3)
+    assert forced.attrs["warnings"] != "none"
+    assert np.isnan(forced.floquet_exponent).all()
