@@ -20,7 +20,7 @@ from physode.trajectories import state_names
 
 __all__ = ["Figure", "draw_figures"]
 
-_MOST_STATES, _MOST_PATHS = 4, 5
+_MOST_STATES, _MOST_PATHS, _MOST_COLUMNS = 4, 5, 3
 
 
 @dataclass(frozen=True)
@@ -115,24 +115,29 @@ def _trajectories(shown: _Shown) -> Iterator[Figure]:
 def _phase(shown: _Shown) -> Iterator[Figure]:
     predictions = shown.group("predictions").sel(trajectory=shown.paths)
     record = shown.record.sel(trajectory=shown.paths)
-    canvas = Canvas(figsize=(3.4 * len(shown.models), 3.4), layout="constrained")
+    columns = min(len(shown.models), _MOST_COLUMNS)
+    rows = -(-len(shown.models) // columns)
+    canvas = Canvas(figsize=(3.2 * columns, 3.2 * rows), layout="constrained")
     drawn = []
     for i, label in enumerate(shown.models):
         member = predictions.sel(model=label).isel(seed=0)
         member = member[[name for name in member.data_vars if member[name].notnull().any()]]
-        axes = canvas.add_subplot(1, len(shown.models), i + 1)
+        axes = canvas.add_subplot(rows, columns, i + 1)
         try:
             plotting.plot_phase_portrait(member, axes, truth=record)
         except DataError:
             axes.remove()
             continue
         axes.set_title(clean(label), fontsize=11)
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
         drawn.append(label)
     if drawn:
         yield Figure(
             "phase-portrait",
             "Phase portrait",
-            "The first two states that belong together, of the first seed; crosses mark the beginnings. A model's own hidden state is drawn as it is.",
+            "The first two states that belong together, of the first seed, over the truth in black; crosses mark the beginnings. "
+            "A model's own hidden state is drawn as it is.",
             f"Phase portraits of {', '.join(drawn)}, beside the truth where it is known.",
             _svg(canvas),
         )
