@@ -6,8 +6,21 @@ if __name__ != "physode.systems":
 from physode.systems.base import System
 from physode.systems.define import define
 from physode.systems.expressions import ExpressionError
+from physode.systems.mechanics import from_hamiltonian, from_lagrangian
 from physode.systems.quantities import Input, Parameter, State
 from physode.systems.registry import get, names
 from physode.systems.verification import verify
 
-__all__ = ["ExpressionError", "Input", "Parameter", "State", "System", "define", "get", "names", "verify"]
+__all__ = [
+    "ExpressionError",
+    "Input",
+    "Parameter",
+    "State",
+    "System",
+    "define",
+    "from_hamiltonian",
+    "from_lagrangian",
+    "get",
+    "names",
+    "verify",
+]

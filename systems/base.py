@@ -58,6 +58,8 @@ class System:
         Inputs u(t) with what they are by default.
     hamiltonian : bool
         Whether the states are (q, p) and the energy is their Hamiltonian.
+    partners : tuple of State
+        What the momenta (or velocities) are called in the form with momenta (or velocities).
     time_units : str
         Units of time.
     characteristic_time : sympy.Expr, optional
@@ -102,6 +104,7 @@ class System:
     conserved: Mapping[str, Expr] = field(default_factory=dict)
     forcing: tuple[Input, ...] = ()
     hamiltonian: bool = False
+    partners: tuple[State, ...] = ()
     time_units: str = "s"
     characteristic_time: Expr | None = None
     start: Mapping[str, float] = field(default_factory=dict)
@@ -389,6 +392,60 @@ class System:
         observation = Observation(observe, noise, noise_model, irregular, missing, seed)
         settings = Settings(method, rtol, atol, max_step, on_failure)
         return simulate(self, time, initial_states, n_trajectories, parameters, inputs, observation, settings)
+
+    def counterpart(self) -> System:
+        """Return the same system with momenta for its velocities, or velocities for its momenta.
+
+        Raises
+        ------
+        PhysodeError
+            If the system has no positions with velocities or momenta, or no energy that is quadratic in them.
+
+        Examples
+        --------
+        >>> from physode import systems
+        >>> systems.get("harmonic-oscillator").counterpart().equations()
+        x' = x_momentum
+        x_momentum' = -omega**2*x
+        energy = omega**2*x**2/2 + x_momentum**2/2
+        """
+        from physode.systems.conversion import counterpart
+
+        return counterpart(self)
+
+    def convert(self, ds: xr.Dataset, to: str) -> xr.Dataset:
+        """Convert a record of this system between (q, q') and (q, p).
+
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            A record with the states of this system, or their truth. Parameters are taken from the record where it holds them.
+        to : {"canonical", "velocity"}
+            The wanted form; the record comes back as it is if the system has this form.
+
+        Returns
+        -------
+        xarray.Dataset
+            The record with the states of ``system.counterpart()``. Noise is carried over to first order, as its root mean square.
+
+        Raises
+        ------
+        DataError
+            If the record lacks a state.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from physode import systems
+        >>> pendulum = systems.get("pendulum", length=2.0)
+        >>> record = pendulum.simulate(np.linspace(0, 1, 5))
+        >>> canonical = pendulum.convert(record, to="canonical")
+        >>> bool(np.allclose(canonical.p, 4 * record.omega))
+        True
+        """
+        from physode.systems.conversion import convert
+
+        return convert(self, ds, to)
 
     # -- words -------------------------------------------------------------------------------------------------------------
     def equations(self) -> Equations:

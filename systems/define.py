@@ -8,7 +8,7 @@ from physode.errors import unknown_name
 from physode.systems.base import System
 from physode.systems.build import build
 from physode.systems.expressions import Formula, check_name, to_expression
-from physode.systems.quantities import Parameter, State
+from physode.systems.quantities import Parameter, State, default_range
 
 __all__ = ["define"]
 
@@ -113,7 +113,7 @@ def define(
             long_names.get(key, ""),
             "velocity" if key in velocity_of else "position" if key in velocity_of.values() else "state",
             time_derivative_of=velocity_of.get(key),
-            range=ranges.get(key) or _default_range(start.get(key, 0.0), start),
+            range=ranges.get(key) or default_range(start.get(key, 0.0), start),
         )
         for key in equations
     ]
@@ -143,11 +143,3 @@ def _velocities(name: str, equations: Mapping[str, Formula], everything: list[st
         if expression.is_Symbol and expression.name in equations and expression.name != key:
             found.setdefault(expression.name, key)
     return {v: x for v, x in found.items() if x not in found}
-
-
-def _default_range(value: float, start: Mapping[str, float]) -> tuple[float, float]:
-    if value != 0:
-        low, high = sorted((0.5 * value, 1.5 * value))
-        return low, high
-    size = max((abs(v) for v in start.values()), default=0.0) or 1.0
-    return -size, size

@@ -6,8 +6,8 @@ from math import pi
 
 from physode.systems.base import System
 from physode.systems.build import build
+from physode.systems.derivation import hamilton_equations
 from physode.systems.expressions import parse
-from physode.systems.mechanics import hamilton_equations
 from physode.systems.quantities import Parameter, momentum, position, velocity
 
 __all__ = ["damped_pendulum", "double_pendulum", "pendulum", "pendulum_canonical"]
@@ -31,6 +31,7 @@ def pendulum() -> System:
         parameters=[_GRAVITY, _LENGTH],
         energy="length**2*omega**2/2 + gravity*length*(1 - cos(theta))",
         energy_units="m2 s-2",
+        partners=[momentum("p", "m2 s-1", "angular momentum per unit mass", "theta")],
         time_scale="sqrt(length/gravity)",
         initial_state={"theta": 1.0, "omega": 0.0},
         symmetries="time reversal; theta -> -theta; theta -> theta + 2 pi",
@@ -50,6 +51,7 @@ def damped_pendulum() -> System:
         energy="length**2*omega**2/2 + gravity*length*(1 - cos(theta))",
         energy_units="m2 s-2",
         energy_rate="-damping*length**2*omega**2",
+        partners=[momentum("p", "m2 s-1", "angular momentum per unit mass", "theta")],
         time_scale="sqrt(length/gravity)",
         initial_state={"theta": 1.0, "omega": 0.0},
         symmetries="theta -> -theta; theta -> theta + 2 pi",
@@ -69,6 +71,7 @@ def pendulum_canonical() -> System:
         energy="p**2/(2*mass*length**2) + mass*gravity*length*(1 - cos(theta))",
         energy_units="J",
         hamiltonian=True,
+        partners=[_RATE],
         time_scale="sqrt(length/gravity)",
         initial_state={"theta": 1.0, "p": 0.0},
         symmetries="time reversal with p -> -p; (theta, p) -> (-theta, -p); theta -> theta + 2 pi",
@@ -91,6 +94,12 @@ _DOUBLE_PARAMETERS = (
 )
 
 
+_DOUBLE_RATES = (
+    velocity("omega1", "rad s-1", "upper angular velocity", "theta1", (-1.0, 1.0)),
+    velocity("omega2", "rad s-1", "lower angular velocity", "theta2", (-1.0, 1.0)),
+)
+
+
 def double_pendulum() -> System:
     """Describe the double pendulum in its angles, both from the vertical, and their conjugate momenta: chaotic at large angles."""
     names = ["theta1", "theta2", "p1", "p2"]
@@ -109,6 +118,7 @@ def double_pendulum() -> System:
         energy=hamiltonian,
         energy_units="J",
         hamiltonian=True,
+        partners=_DOUBLE_RATES,
         time_scale="sqrt((length1 + length2)/2/gravity)",
         initial_state={"theta1": pi / 2, "theta2": pi / 2, "p1": 0.0, "p2": 0.0},
         symmetries="time reversal with p -> -p; all signs turned; each angle by 2 pi",

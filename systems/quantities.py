@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sympy import Expr
 
-__all__ = ["Input", "Parameter", "State", "momentum", "position", "velocity"]
+__all__ = ["Input", "Parameter", "State", "default_range", "momentum", "partner_units", "position", "velocity"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,26 @@ class Input:
     default: Expr
     units: str = "1"
     long_name: str = ""
+
+
+def default_range(value: float, start: Mapping[str, float]) -> tuple[float, float]:
+    """Return where initial values of a state lie if nothing is said: around its own, or as far from zero as the largest."""
+    if value != 0:
+        low, high = sorted((0.5 * value, 1.5 * value))
+        return low, high
+    size = max((abs(v) for v in start.values()), default=0.0) or 1.0
+    return -size, size
+
+
+def partner_units(position: str, role: str, energy: str, time: str) -> str:
+    """Return the units of the velocity or the momentum of a position, as UDUNITS reads them.
+
+    Examples
+    --------
+    >>> partner_units("m", "velocity", "J", "s"), partner_units("m", "momentum", "J", "s"), partner_units("1", "velocity", "1", "1")
+    ('m s-1', '(J) s/(m)', '1')
+    """
+    if role == "velocity":
+        return position if time == "1" else f"{time}-1" if position == "1" else f"{position} {time}-1"
+    numerator = " ".join(part for part in (f"({energy})" if energy != "1" else "", time if time != "1" else "") if part) or "1"
+    return numerator if position == "1" else f"{numerator}/({position})"

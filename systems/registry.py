@@ -8,25 +8,29 @@ from functools import lru_cache
 from typing import Any
 
 from physode.errors import unknown_name
-from physode.systems import chaos, oscillators, pendulums, populations, spirals
 from physode.systems.base import System
+from physode.systems.chaos import lorenz
+from physode.systems.oscillators import coupled_oscillators, damped_oscillator, damped_sinusoids, harmonic_oscillator, van_der_pol
+from physode.systems.pendulums import damped_pendulum, double_pendulum, pendulum, pendulum_canonical
+from physode.systems.populations import lotka_volterra
+from physode.systems.spirals import cubic_spiral, linear_spiral
 
 __all__ = ["get", "names"]
 
 SYSTEMS: dict[str, Callable[..., System]] = {
-    "coupled-oscillators": oscillators.coupled_oscillators,
-    "cubic-spiral": spirals.cubic_spiral,
-    "damped-oscillator": oscillators.damped_oscillator,
-    "damped-pendulum": pendulums.damped_pendulum,
-    "damped-sinusoids": oscillators.damped_sinusoids,
-    "double-pendulum": pendulums.double_pendulum,
-    "harmonic-oscillator": oscillators.harmonic_oscillator,
-    "linear-spiral": spirals.linear_spiral,
-    "lorenz": chaos.lorenz,
-    "lotka-volterra": populations.lotka_volterra,
-    "pendulum": pendulums.pendulum,
-    "pendulum-canonical": pendulums.pendulum_canonical,
-    "van-der-pol": oscillators.van_der_pol,
+    "coupled-oscillators": coupled_oscillators,
+    "cubic-spiral": cubic_spiral,
+    "damped-oscillator": damped_oscillator,
+    "damped-pendulum": damped_pendulum,
+    "damped-sinusoids": damped_sinusoids,
+    "double-pendulum": double_pendulum,
+    "harmonic-oscillator": harmonic_oscillator,
+    "linear-spiral": linear_spiral,
+    "lorenz": lorenz,
+    "lotka-volterra": lotka_volterra,
+    "pendulum": pendulum,
+    "pendulum-canonical": pendulum_canonical,
+    "van-der-pol": van_der_pol,
 }
 
 
