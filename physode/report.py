@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import xarray as xr
+from markupsafe import Markup
 
 from physode.comparison.figures import Figure, draw_figures
 from physode.comparison.files import open_result
@@ -103,8 +104,8 @@ def render(tree: xr.DataTree, figures: Sequence[Figure] = ()) -> str:
         lead=_lead(record, models),
         overview=[_overview(tree, split) for split in ("test", "train")],
         overview_note=(
-            "Errors are root mean squares over the states, divided by the standard deviation of the observations. Each number is the median "
-            "over the seeds; in brackets the smallest and the largest."
+            "Errors are root mean squares over the states, divided by the standard deviation of the observations. "
+            "Each number is the median over the seeds; in brackets the smallest and the largest."
         ),
         verdicts=trust(tree),
         levels=_LEVELS,
@@ -119,7 +120,7 @@ def render(tree: xr.DataTree, figures: Sequence[Figure] = ()) -> str:
 
 def _printable(value: object) -> object:
     """Replace characters that change what is shown around them: controls, and marks that turn the direction of text."""
-    if not isinstance(value, str) or isinstance(value, jinja2.utils.markupsafe.Markup):
+    if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in value)
 
@@ -179,14 +180,18 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
     names = state_names(record)
     yield "observed", "; ".join(_described(record[name]) for name in names)
     if "truth" in tree.children:
-        hidden = [str(name) for name in tree["truth"].data_vars if name not in names]
-        yield "hidden but known", "; ".join(_described(tree["truth"][name]) for name in hidden) or "nothing: every state was observed"
+        hidden = [variable for name, variable in tree["truth"].data_vars.items() if name not in names]
+        yield "hidden but known", "; ".join(map(_described, hidden)) or "nothing: every state was observed"
     grid = times(record)
     lengths = np.isfinite(grid).sum(axis=1)
     unit = record["time"].attrs.get("units", "")
     count = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
     kind = "the same times" if time_dim(record) == "time" else "times of their own"
-    yield "samples", f"{record.sizes['trajectory']} trajectories with {count} samples at {kind}, from {number(np.nanmin(grid))} to {number(np.nanmax(grid))} {unit}"
+    yield (
+        "samples",
+        f"{record.sizes['trajectory']} trajectories with {count} samples at {kind}, "
+        f"from {number(np.nanmin(grid))} to {number(np.nanmax(grid))} {unit}",
+    )
     missing = int(sum(np.isnan(record[name].values[np.isfinite(grid)]).sum() for name in names))
     if missing:
         yield "missing", f"{missing} measurements"
@@ -195,7 +200,10 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
         yield "noise (standard deviation)", "; ".join(noise)
     test = int((record["split"] == "test").sum())
     if split_kind(record) == "trajectory":
-        yield "held out", f"{test} of {record.sizes['trajectory']} trajectories; their hidden initial states are estimated from their first quarter"
+        yield (
+            "held out",
+            f"{test} of {record.sizes['trajectory']} trajectories; their hidden initial states are estimated from their first quarter",
+        )
     else:
         yield "held out", "the last part of the time; forecasts run on from the fitted part without a look at it"
     if "parameters" in tree.children:

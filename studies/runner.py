@@ -56,7 +56,13 @@ def load_config(name: str, *, quick: bool = False) -> dict[str, Any]:
 
 
 def run_study(
-    name: str, *, quick: bool = False, seeds: int | None = None, directory: Path | None = None, workers: int | None = None, progress: bool | None = None
+    name: str,
+    *,
+    quick: bool = False,
+    seeds: int | None = None,
+    directory: Path | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
 ) -> str:
     """Run what is missing of a study, write ``numbers.csv`` and ``table.txt``, and return the table.
 
@@ -156,7 +162,9 @@ def _table(config: Mapping[str, Any], numbers: pd.DataFrame, quick: bool) -> str
             key = (str(label), str(name))
             gate, kept = ("", "") if quick or key not in gates else _judge(values, gates[key])
             known = number(published[key]) if key in published else ""
-            rows.append([*key, number(float(np.median(values))), number(float(values.min())), number(float(values.max())), known, gate, kept])
+            rows.append(
+                [*key, number(float(np.median(values))), number(float(values.min())), number(float(values.max())), known, gate, kept]
+            )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from typer.core import TyperGroup
 
@@ -15,7 +17,7 @@ EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 class PlainErrors(TyperGroup):
     """Tells an error of physode in its own sentence, without a traceback, and leaves with status 2."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         """Run the command."""
         try:
             return super().invoke(ctx)

@@ -18,7 +18,9 @@ def print_exponents(
     dynamics: Annotated[str, typer.Argument(metavar="SYSTEM|MODEL", help="The name of a system, or a model's file *.safetensors.")],
     *,
     exponents: Annotated[int | None, typer.Option("--exponents", min=1, help="How many, from the largest (default: all).")] = None,
-    duration: Annotated[float | None, typer.Option("--duration", help="Time to average over (default: chosen from the time scale).")] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="Time to average over (default: chosen from the time scale).")
+    ] = None,
     parameter: Parameters = None,
     seed: Seed = 0,
 ) -> None:
@@ -29,18 +31,17 @@ def print_exponents(
     from physode.errors import PhysodeError
 
     if dynamics.endswith(".safetensors") or Path(dynamics).is_file():
-        subject = physode.load(dynamics)
+        found = lyapunov_spectrum(physode.load(dynamics), n_exponents=exponents, duration=duration, seed=seed)
     else:
         try:
             values = {name: float(text) for name, text in pairs(parameter, "--parameter").items()}
         except ValueError as error:
             raise PhysodeError(f"--parameter needs numbers: {error}; write for example --parameter rho=28.") from None
-        subject = systems.get(dynamics, **values)
-    found = lyapunov_spectrum(subject, n_exponents=exponents, duration=duration, seed=seed)
+        found = lyapunov_spectrum(systems.get(dynamics, **values), n_exponents=exponents, duration=duration, seed=seed)
     unit = found["lyapunov_exponent"].attrs.get("units", "")
     typer.echo(f"Lyapunov exponents of {dynamics} [{unit}], with standard errors")
-    for value, error in zip(found["lyapunov_exponent"].values, found["standard_error"].values, strict=True):
-        typer.echo(f"{value:+12.5f} +- {error:.5f}")
+    for value, spread in zip(found["lyapunov_exponent"].values, found["standard_error"].values, strict=True):
+        typer.echo(f"{value:+12.5f} +- {spread:.5f}")
     typer.echo(f"sum {float(found['lyapunov_exponent'].sum()):.5f}, mean divergence {float(found['mean_divergence']):.5f}")
     typer.echo(f"Kaplan-Yorke dimension {float(found['kaplan_yorke_dimension']):.4f}")
     if found.attrs.get("warnings", "none") != "none":

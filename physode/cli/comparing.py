@@ -73,7 +73,9 @@ def compare_models(
     record.attrs["command"] = shlex.join(["physode", *sys.argv[1:]])
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: typer.echo(f"physode: {message}", err=True)
-        tree = compare(comma_list(models), record, seeds=seeds, directory=output, workers=workers, lyapunov=lyapunov, progress=progress, force=force)
+        tree = compare(
+            comma_list(models), record, seeds=seeds, directory=output, workers=workers, lyapunov=lyapunov, progress=progress, force=force
+        )
     page = write_report(output)
     typer.echo(overview_text(tree))
     typer.echo(f"\n{output}: result.nc, summary.csv, models, figures; read {page}")

@@ -70,7 +70,10 @@ def fit_model(
     write_fit(folder, estimator, record)
     result = estimator.result_
     typer.echo(f"{result.status}: {result.message}")
-    typer.echo(f"{result.nfev} evaluations in {result.wall_time:.1f} s, solver error {result.solver_error:.1e} of the spread, R2 {estimator.score(record):.5f}")
+    typer.echo(
+        f"{result.nfev} evaluations in {result.wall_time:.1f} s, solver error {result.solver_error:.1e} of the spread, "
+        f"R2 {estimator.score(record):.5f}"
+    )
     typer.echo(f"{output}: model.safetensors, prediction.nc, training.csv")
 
 
@@ -93,7 +96,9 @@ def predict_record(
     points: Points = 100,
     duration: Duration = 10.0,
     seed: Seed = 0,
-    warmup: Annotated[int | None, typer.Option("--warmup", min=1, help="Estimate initial states from so many observations (default: all).")] = None,
+    warmup: Annotated[
+        int | None, typer.Option("--warmup", min=1, help="Estimate initial states from so many observations (default: all).")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Predict a record with a saved model; write the prediction as netCDF or CSV."""

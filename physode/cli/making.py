@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from physode.cli.app import app
-from physode.cli.options import Duration, Force, Noise, NoiseModel, Observe, OutputFile, Parameters, Points, Seed, Trajectories, comma_list, pairs
+from physode.cli.options import (
+    Duration,
+    Force,
+    Noise,
+    NoiseModel,
+    Observe,
+    OutputFile,
+    Parameters,
+    Points,
+    Seed,
+    Trajectories,
+    comma_list,
+    pairs,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["list_datasets", "list_systems", "simulate_system", "write_record"]
 
@@ -37,15 +54,12 @@ def simulate_system(
     typer.echo(f"{output}: {', '.join(map(str, record.data_vars))} ({sizes})")
 
 
-def write_record(record: object, output: Path, force: bool) -> None:
+def write_record(record: xr.Dataset, output: Path, force: bool) -> None:
     """Write a record or a prediction as netCDF or CSV, as the suffix says."""
-    import xarray as xr
-
     from physode import trajectories
     from physode.errors import FileFormatError
     from physode.files import atomic_path
 
-    assert isinstance(record, xr.Dataset)
     if output.suffix.lower() == ".nc":
         trajectories.write(record, output, overwrite=force)
     elif output.suffix.lower() == ".csv":

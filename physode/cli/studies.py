@@ -32,7 +32,9 @@ def find_checkout() -> Path:
     for root in (Path.cwd(), Path(str(physode.__file__)).resolve().parents[1]):
         if (root / "studies" / "runner.py").is_file():
             return root
-    raise PhysodeError("studies come with the source checkout and not with the installed package; get the source and run this inside its folder.")
+    raise PhysodeError(
+        "studies come with the source checkout and not with the installed package; get the source and run this inside its folder."
+    )
 
 
 def _runner() -> ModuleType:
@@ -54,9 +56,13 @@ def list_studies() -> None:
 def run_study(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `physode study list`.")],
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="A small version, to see that it runs; its numbers are not the published ones.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small version, to see that it runs; its numbers are not the published ones.")
+    ] = False,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds (default: what the study says).")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where results are kept (default: runs/study-NAME).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where results are kept (default: runs/study-NAME).")
+    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="How many processes work (default: one per core).")] = None,
 ) -> None:
     """Run a study, keep each finished fit, and set the numbers reached beside the published ones."""

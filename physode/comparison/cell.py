@@ -168,7 +168,11 @@ def _slopes(model: Any, prediction: xr.Dataset, record: xr.Dataset) -> xr.Datase
     slopes = model.rhs(0.0, flat, *u).reshape(z.shape)
     units = model.units
     variables = {
-        f"d{name}_dt": (prediction[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "long_name": f"slope of {name}"})
+        f"d{name}_dt": (
+            prediction[name].dims,
+            slopes[..., k],
+            {"units": f"{units[name]} / ({units['time']})", "long_name": f"slope of {name}"},
+        )
         for k, name in enumerate(model.states)
     }
     return xr.Dataset(variables, prediction.coords)
@@ -206,7 +210,9 @@ def _facts(cell: Cell, model: Any) -> xr.Dataset:
     facts = xr.Dataset({name: ((), float(value), {"long_name": text, "units": units}) for name, (value, text, units) in numbers.items()})
     facts = facts.assign({name: ((), str(text)) for name, text in texts.items()})
     noise = dict(result.noise_std)
-    return facts.assign(noise_std=("state", list(map(float, noise.values())), {"long_name": "noise that the fit found"})).assign_coords(state=list(noise))
+    return facts.assign(noise_std=("state", list(map(float, noise.values())), {"long_name": "noise that the fit found"})).assign_coords(
+        state=list(noise)
+    )
 
 
 def _lyapunov(model: Any) -> xr.Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -57,8 +58,9 @@ def draw_figures(tree: xr.DataTree) -> list[Figure]:
     list of Figure
         Models whose fits all failed are left out; nothing is drawn that was not computed.
     """
-    ended = ~np.isin(tree["models"]["status"].values, FAILED)
-    shown = [str(label) for label, row in zip(tree["models"]["model"].values, ended, strict=True) if row.any()]
+    models = tree["models"].to_dataset()
+    ended = ~np.isin(models["status"].values, FAILED)
+    shown = [str(label) for label, row in zip(models["model"].values, ended, strict=True) if row.any()]
     if not shown:
         return []
     picked = _Shown(tree, shown, ended)
@@ -72,7 +74,9 @@ class _Shown:
         self.tree, self.models = tree, list(models)
         self.record = tree["observations"].to_dataset()
         rows = np.flatnonzero(ended.any(axis=1))
-        self._seeds = {label: np.where(ended[row], np.arange(ended.shape[1]), ended[row].argmax()) for label, row in zip(models, rows, strict=True)}
+        self._seeds = {
+            label: np.where(ended[row], np.arange(ended.shape[1]), ended[row].argmax()) for label, row in zip(models, rows, strict=True)
+        }
         held_out = np.flatnonzero(self.record["split"].values == "test") if split_kind(self.record) == "trajectory" else np.arange(1)
         self.paths = self.record["trajectory"].values[held_out[:_MOST_PATHS]]
 
@@ -94,7 +98,8 @@ class _Shown:
         table = overview(self.tree)
         if (name, "median") not in table:
             return ", ".join(self.models)
-        return ", ".join(f"{label} {number(float(table.loc[label, (name, 'median')]))}" for label in self.models)
+        medians = table[name, "median"].to_dict()
+        return ", ".join(f"{label} {number(medians[label])}" for label in self.models)
 
 
 def _trajectories(shown: _Shown) -> Iterator[Figure]:
@@ -107,7 +112,8 @@ def _trajectories(shown: _Shown) -> Iterator[Figure]:
             f"trajectories-{i + 1}",
             f"{state} over time",
             f"Lines are the median over the seeds, bands their range; {held}.",
-            f"{state} over time, trajectory {label}: what was measured and what each model predicts. Error over spread on held-out data: {shown.listed('nrmse')}.",
+            f"{state} over time, trajectory {label}: what was measured and what each model predicts. "
+            f"Error over spread on held-out data: {shown.listed('nrmse')}.",
             _svg(axes.figure),
         )
 
@@ -153,7 +159,8 @@ def _velocity(shown: _Shown) -> Iterator[Figure]:
             f"velocity-{i + 1}",
             f"Recovered {state}",
             "The velocity that each model holds (an augmented model: its augmented state), first seed, against the true one.",
-            f"Recovered and true {state} of trajectory {shown.paths[0]}. Error over spread on held-out data: {shown.listed('velocity_nrmse')}.",
+            f"Recovered and true {state} of trajectory {shown.paths[0]}. "
+            f"Error over spread on held-out data: {shown.listed('velocity_nrmse')}.",
             _svg(axes.figure),
         )
 
@@ -197,5 +204,4 @@ def _training(shown: _Shown) -> Iterator[Figure]:
 
 
 def _svg(canvas: object) -> bytes:
-    assert isinstance(canvas, Canvas)
-    return plotting.svg_bytes(canvas)
+    return plotting.svg_bytes(cast("Canvas", canvas))

@@ -38,7 +38,9 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         with xr.open_datatree(path, engine="h5netcdf", decode_timedelta=False) as tree:
             return tree.load().copy(deep=True)
     except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as netCDF ({type(error).__name__}: {error}); it is damaged or another kind of file.") from None
+        raise FileFormatError(
+            f"{path} cannot be read as netCDF ({type(error).__name__}: {error}); it is damaged or another kind of file."
+        ) from None
 
 
 def open_result(path: str | os.PathLike[str]) -> xr.DataTree:

@@ -58,7 +58,9 @@ def fill_store(store: CellStore, jobs: Sequence[Job], *, workers: int | None = N
             missing[cell_id] = job
         elif (problem := store.problem(job.config)) is not None:
             aside = store.quarantine(job.config)
-            warnings.warn(f"the finished fit {job.key} is damaged ({problem}); it was moved to {aside} and is computed again.", stacklevel=3)
+            warnings.warn(
+                f"the finished fit {job.key} is damaged ({problem}); it was moved to {aside} and is computed again.", stacklevel=3
+            )
             missing[cell_id] = job
     outcomes = dict.fromkeys(set(wanted) - set(missing), Outcome("done"))
     processes = min(len(missing), available_cores() if workers is None else workers)

@@ -42,10 +42,13 @@ class ResultFolder:
             raise ExistsError(f"{self.path} is a file, so no folder of that name can be made; choose another name.")
         present = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
         if (self.path / "result.nc").exists() and not force:
-            raise ExistsError(f"{self.path} holds a finished result and was left alone; choose another folder, or replace the result with force (--force).")
+            raise ExistsError(
+                f"{self.path} holds a finished result and was left alone; choose another folder, or replace it with force (--force)."
+            )
         if present and not force and _CELLS not in present:
             raise ExistsError(
-                f"{self.path} exists and holds something else ({', '.join(sorted(present)[:3])}); choose another folder, or write into it with force (--force)."
+                f"{self.path} exists and holds something else ({', '.join(sorted(present)[:3])}); "
+                "choose another folder, or write into it with force (--force)."
             )
         self.force = force
 

@@ -138,7 +138,9 @@ def _run(
     jobs = [Job(cell.key, cell.config, run_cell, (cell, record, known.system, str(root))) for cell in cells]
     outcomes = fill_store(store, jobs, workers=workers, progress=progress)
     tree = assemble(cells, outcomes, record, known, str(root), settings)
-    saved = {name: store.folder(cell.config) / MODEL_FILE for name, cell in _file_names(cells).items() if outcomes[cell.id].status == "done"}
+    saved = {
+        name: store.folder(cell.config) / MODEL_FILE for name, cell in _file_names(cells).items() if outcomes[cell.id].status == "done"
+    }
     return tree, saved
 
 

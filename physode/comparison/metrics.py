@@ -67,7 +67,9 @@ def score_splits(model: Any, record: xr.Dataset, prediction: xr.Dataset) -> xr.D
     found = {part: velocity_series(model, prediction, select_split(record, part)) for part in SPLITS}
     names_of = {name: f"velocity_{name}" for name in _VELOCITY}
     velocity = [
-        scored[list(_VELOCITY)].rename(names_of).reset_coords(drop=True).expand_dims(split=[part]) for part, scored in found.items() if scored is not None
+        scored[list(_VELOCITY)].rename(names_of).reset_coords(drop=True).expand_dims(split=[part])
+        for part, scored in found.items()
+        if scored is not None
     ]
     if not velocity:
         return scores

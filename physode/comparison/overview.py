@@ -66,7 +66,7 @@ def overview(tree: xr.DataTree, split: str = "test") -> pd.DataFrame:
 
 
 def _root_mean_square(part: xr.Dataset, name: str) -> xr.DataArray | None:
-    return np.sqrt((part[name] ** 2).mean("state", skipna=True)) if name in part else None
+    return (part[name] ** 2).mean("state", skipna=True) ** 0.5 if name in part else None
 
 
 def overview_text(tree: xr.DataTree) -> str:
@@ -84,7 +84,10 @@ def overview_text(tree: xr.DataTree) -> str:
     """
     cells = overview_cells(tree)
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = ["  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in cells]
+    lines = [
+        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 

@@ -149,13 +149,12 @@ def _listen(reports: Any, heard: Listener) -> None:
         heard(*message)
 
 
-_reports: Any = None
+_wire: dict[str, Any] = {}  # a child's way to its parent
 
 
 def _start_child(reports: Any, alive: Connection) -> None:
     """Set up a child: a way to report, and an end when the parent stops or dies. One thread comes from its environment."""
-    global _reports
-    _reports = reports
+    _wire["reports"] = reports
     reports.cancel_join_thread()
 
     def watch() -> None:
@@ -172,7 +171,7 @@ def _run_in_child(task: Task) -> Outcome:
         now = time.monotonic()
         if now - last[0] > 0.1:
             last[0] = now
-            _reports.put((task.key, dict(payload)))
+            _wire["reports"].put((task.key, dict(payload)))
 
     return _attempt(task, notify)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from physode.analysis import energy_drift, recovered_velocity
 from physode.analysis.dynamics import Dynamics
@@ -107,5 +107,9 @@ def energy_series(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, sys
         found = energy_drift(Replay(model, prediction), few, energy=system, time=horizon)
     except DataError:
         return None
-    drift = found["max_drift"].max().assign_attrs(long_name=f"largest drift of the energy in {ENERGY_HORIZON:g} times the record, over its scale")
+    drift = (
+        found["max_drift"]
+        .max()
+        .assign_attrs(long_name=f"largest drift of the energy in {ENERGY_HORIZON:g} times the record, over its scale")
+    )
     return found[["energy", "floor_energy", "scale"]].assign(energy_drift=drift)

@@ -102,9 +102,7 @@ class CellStore:
         temporary.mkdir()
         try:
             yield temporary
-            files = {
-                path.name: {"size": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())
-            }
+            files = {path.name: {"size": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())}
             manifest = {"schema": _SCHEMA, "config": json.loads(canonical_json(config)), "files": files}
             _write_synced(temporary / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
             try:

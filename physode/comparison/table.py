@@ -13,6 +13,7 @@ __all__ = ["summary"]
 
 _FACTS = ("n_parameters", "seconds", "nfev", "solver_error")
 
+
 def summary(tree: xr.DataTree) -> pd.DataFrame:
     """Turn a comparison into a tidy table, one row per model, seed and split.
 
@@ -53,13 +54,18 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
         for seed in metrics["seed"].values:
             facts = models.sel(model=model, seed=seed)
             for split in metrics["split"].values:
-                row: dict[str, object] = {"model": str(model), "seed": int(seed), "split": str(split), "status": str(facts["status"].item())}
+                row: dict[str, object] = {
+                    "model": str(model),
+                    "seed": int(seed),
+                    "split": str(split),
+                    "status": str(facts["status"].item()),
+                }
                 row |= {name: float(facts[name]) for name in _FACTS if name in facts}
                 rows.append(row | _numbers(metrics.sel(model=model, seed=seed), str(split)))
     table = pd.DataFrame(rows)
     ended = ~table["status"].isin(FAILED)
     if ended.any():
-        table = table.loc[:, [name for name in table if table.loc[ended, name].notna().any()]]
+        table = table[[name for name in table.columns if table[name][ended].notna().any()]]
     for name in ("n_parameters", "nfev"):
         if name in table and np.isfinite(table[name]).all():
             table[name] = table[name].astype(np.int64)

@@ -84,16 +84,22 @@ def _ended(done: int, total: int) -> tuple[int, str]:
 def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
     if "nrmse" not in scores:
         return []
-    error = np.sqrt((scores["nrmse"] ** 2).mean("state"))
+    error = (scores["nrmse"] ** 2).mean("state") ** 0.5
     test, train = error.sel(split="test"), error.sel(split="train")
     worst, median = float(test.max()), float(test.median())
     if not np.isfinite(median):
         return [(1, "There is no error on held-out data to judge it by.")]
     severity = 0 if worst < GOOD else 1 if median < POOR else 2
-    words = ("It forecasts held-out data well", "Its forecast of held-out data is rough", "Its forecast of held-out data is hardly better than the mean")
+    words = (
+        "It forecasts held-out data well",
+        "Its forecast of held-out data is rough",
+        "Its forecast of held-out data is hardly better than the mean",
+    )
     out = [(severity, f"{words[severity]}: the error is {number(median)} of the data's spread (worst seed {number(worst)}).")]
     if float(train.median()) > 0 and float((test / train).median()) > OVERFIT and worst > GOOD / 2:
-        out.append((1, f"The error on held-out data is {number(float((test / train).median()))} times that on the training data: it overfits."))
+        out.append(
+            (1, f"The error on held-out data is {number(float((test / train).median()))} times that on the training data: it overfits.")
+        )
     return out
 
 
@@ -101,15 +107,13 @@ def _solver(facts: xr.Dataset) -> list[tuple[int, str]]:
     if "solver_error" not in facts or not np.isfinite(facts["solver_error"]).any():
         return []
     worst = float(facts["solver_error"].max())
-    if bool((facts["solver_error"] <= np.maximum(SOLVED, SHARE * facts["loss"])).where(facts["solver_error"].notnull(), True).all()):
-        return [(0, f"The training solver solved the learned equation (solver error {number(worst)} of the spread), so the vector field may be read.")]
-    return [
-        (
-            1,
-            f"The training solver did not solve the learned equation (solver error {number(worst)} of the spread): the network has absorbed "
-            "part of that error, so use it with the step it was trained with and do not read its vector field.",
-        )
-    ]
+    limit = np.maximum(SOLVED, SHARE * facts["loss"])
+    if not (facts["solver_error"] > limit).any():
+        solved = f"The training solver solved the learned equation (solver error {number(worst)} of the spread)"
+        return [(0, f"{solved}, so the vector field may be read.")]
+    missed = f"The training solver did not solve the learned equation (solver error {number(worst)} of the spread)"
+    advice = "the network has absorbed part of that error, so use it with the step it was trained with and do not read its vector field."
+    return [(1, f"{missed}: {advice}")]
 
 
 def _velocity(scores: xr.Dataset) -> list[tuple[int, str]]:
@@ -129,4 +133,9 @@ def _energy(scores: xr.Dataset) -> list[tuple[int, str]]:
     worst = float(scores["energy_drift"].max())
     severity = 0 if worst < KEPT else 1
     words = "It keeps the energy" if severity == 0 else "It does not keep the energy"
-    return [(severity, f"{words}: within {ENERGY_HORIZON:g} times the record's length it drifts by {number(worst)} of the energy scale (worst seed).")]
+    return [
+        (
+            severity,
+            f"{words}: within {ENERGY_HORIZON:g} times the record's length it drifts by {number(worst)} of the energy scale (worst seed).",
+        )
+    ]

@@ -62,9 +62,9 @@ def _beside(record: xr.Dataset, states: xr.Dataset) -> xr.Dataset:
         if name not in states.coords or not np.array_equal(states[name].values, record[name].values, equal_nan=name == "time"):
             raise DataError(f"the truth and the record differ in {name!r}; simulate the truth at the record's times and trajectories.")
     added = {}
-    for name, variable in states.data_vars.items():
-        if f"{name}{TRUE_SUFFIX}" not in record:
-            added[f"{name}{TRUE_SUFFIX}"] = variable.assign_attrs(role="truth").variable
+    for state, variable in states.data_vars.items():
+        if f"{state}{TRUE_SUFFIX}" not in record:
+            added[f"{state}{TRUE_SUFFIX}"] = variable.assign_attrs(role="truth").variable
     return record.assign(added)
 
 

@@ -52,7 +52,15 @@ class LinearOscillator:
                 callback(SimpleNamespace(**{name: column[epoch] for name, column in history.items()}))
         self.units = {"x": ds["x"].attrs["units"], "v": "m s-1", "time": "s"}
         self.result_ = SimpleNamespace(
-            success=True, status="converged", message="fine", nfev=20, wall_time=0.25, history=history, loss=0.1, noise_std={"x": 0.01}, solver_error=1e-7
+            success=True,
+            status="converged",
+            message="fine",
+            nfev=20,
+            wall_time=0.25,
+            history=history,
+            loss=0.1,
+            noise_std={"x": 0.01},
+            solver_error=1e-7,
         )
         return self
 

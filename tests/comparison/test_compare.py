@@ -20,7 +20,15 @@ def equal(one, two):
 
 def test_groups_and_coordinates(tree, record):
     assert set(tree.children) == {
-        "observations", "truth", "parameters", "predictions", "vector_field", "velocity", "training", "metrics", "models"
+        "observations",
+        "truth",
+        "parameters",
+        "predictions",
+        "vector_field",
+        "velocity",
+        "training",
+        "metrics",
+        "models",
     }
     predictions = tree["predictions"].to_dataset()
     assert predictions["x"].dims == ("model", "seed", "trajectory", "time")
@@ -41,7 +49,9 @@ def test_metrics_are_those_of_the_stored_predictions(tree):
         assert float(scores["rmse"].sel(state="x")) == pytest.approx(error, rel=1e-12)
         assert float(scores["nrmse"].sel(state="x")) == pytest.approx(error / float(record["x"].std()), rel=1e-12)
         assert float(scores["r2"].sel(state="x")) == pytest.approx(1 - error**2 / float(data["x"].var()), rel=1e-12)
-        assert float(scores["rmse_truth"].sel(state="x")) == pytest.approx(float(np.sqrt(((made["x"] - data["x_true"]) ** 2).mean())), rel=1e-12)
+        assert float(scores["rmse_truth"].sel(state="x")) == pytest.approx(
+            float(np.sqrt(((made["x"] - data["x_true"]) ** 2).mean())), rel=1e-12
+        )
         true, found = data["v_true"].values.ravel(), made["v"].values.ravel()
         assert float(scores["velocity_correlation"].sel(state="v")) == pytest.approx(np.corrcoef(true, found)[0, 1], rel=1e-9)
         assert float(scores["velocity_rmse"].sel(state="v")) == pytest.approx(np.sqrt(np.mean((true - found) ** 2)), rel=1e-9)

@@ -20,7 +20,11 @@ def test_serial_runs_here_with_one_thread_and_puts_the_threads_back(tmp_path):
     torch.set_num_threads(2)
     try:
         heard = []
-        tasks = [Task("a", pool_tasks.note, (str(tmp_path), "a")), Task("b", pool_tasks.fail, ()), Task("c", pool_tasks.count_threads, (str(tmp_path),))]
+        tasks = [
+            Task("a", pool_tasks.note, (str(tmp_path), "a")),
+            Task("b", pool_tasks.fail, ()),
+            Task("c", pool_tasks.count_threads, (str(tmp_path),)),
+        ]
         outcomes = run_tasks(tasks, listener=lambda key, payload: heard.append((key, payload)))
         assert torch.get_num_threads() == 2
     finally:
@@ -44,7 +48,11 @@ def test_a_death_costs_one_task(tmp_path):
     heard = []
     outcomes = run_tasks(tasks, workers=2, listener=lambda key, payload: heard.append((key, payload.get("status"))))
     assert {key: outcome.status for key, outcome in outcomes.items()} == {
-        "a": "done", "b": "done", "dies": "killed", "leaves": "failed", "fails": "failed"
+        "a": "done",
+        "b": "done",
+        "dies": "killed",
+        "leaves": "failed",
+        "fails": "failed",
     }
     assert "its process died" in outcomes["dies"].message and outcomes["leaves"].message == "SystemExit: 3"
     for name in names:
