@@ -1,8 +1,26 @@
-"""What was learned: velocities, energy, Lyapunov exponents and forecasts of a system or of a fitted model, as labelled data."""
+"""What was learned: velocities, energy, chaos, forecasts and local structure of a system or of a fitted model, as labelled data."""
 
+from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
+from physode.analysis.backward import backward_prediction
 from physode.analysis.energy import energy_drift
+from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
+from physode.analysis.periodic_orbit import periodic_orbit
+from physode.analysis.rosenstein import exponent_of_series
 from physode.analysis.velocity import recovered_velocity
 
-__all__ = ["energy_drift", "forecast_error", "kaplan_yorke_dimension", "lyapunov_spectrum", "recovered_velocity"]
+__all__ = [
+    "attractor_distance",
+    "backward_prediction",
+    "energy_drift",
+    "exponent_of_series",
+    "fixed_points",
+    "forecast_error",
+    "kaplan_yorke_dimension",
+    "lyapunov_spectrum",
+    "periodic_orbit",
+    "recovered_velocity",
+    "spectrum_distance",
+    "state_space_divergence",
+]

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from physode.analysis.dynamics import Array, Predictor
+from physode.analysis.backward import backward_prediction
+from physode.analysis.dynamics import Array, Dynamics, Predictor
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, true_states, values
 
@@ -17,13 +18,14 @@ _N_BINS: Final = 50  # of horizon, where each trajectory has its own times
 
 
 def forecast_error(
-    prediction: xr.Dataset | Predictor,
+    prediction: xr.Dataset | Predictor | Dynamics,
     ds: xr.Dataset,
     *,
     start: float | None = None,
     exponent: float | None = None,
     threshold: float = 0.5,
     warmup: int | None = None,
+    backward: bool = False,
 ) -> xr.Dataset:
     """Measure the error of a prediction against its horizon, the time since the last observation that it may know.
 
@@ -43,6 +45,9 @@ def forecast_error(
         0.5 is the choice of [1]_; results depend on it.
     warmup : int, optional
         Handed to ``model.predict``: how many observations the initial state may be estimated from.
+    backward : bool, default False
+        Whether to go back in time from `start`, by default each trajectory's last time; a model (or System) is integrated
+        from the true state there. A field that attracts where the true one does not loses its way backward.
 
     Returns
     -------
@@ -74,7 +79,7 @@ def forecast_error(
     >>> float(found.rmse.max()), float(found.valid_time.min())
     (0.0, 5.0)
     """
-    made = prediction if isinstance(prediction, xr.Dataset) else prediction.predict(ds, warmup=warmup)
+    made = _prediction(prediction, ds, warmup, backward)
     known = true_states(ds)
     truth = ds if known is None else known
     names = [name for name in state_names(truth) if name in made.data_vars]
@@ -82,13 +87,13 @@ def forecast_error(
         raise DataError(f"the prediction shares no state with the record: {', '.join(map(str, made.data_vars))}.")
     _check_coordinates(made, ds)
     target, guess, time = values(truth, names), values(made, names), times(ds)
-    origin = _origin(ds, time, start)
-    horizon = time - origin[:, None]
+    origin = _origin(ds, time, start, backward)
+    horizon = (origin[:, None] - time) if backward else (time - origin[:, None])
     ahead = horizon >= 0
     if not (horizon > 0).any():
         raise DataError(f"no time lies after the start of the forecast, {float(origin.max()):g}; choose an earlier start.")
     scale = np.array([_deviation(target[..., i], name) for i, name in enumerate(names)])
-    last = _last_known(target, ahead, horizon)
+    last = _known_at_start(target, horizon)
     lost = np.isnan(guess) & np.isfinite(target)
     error = np.where(ahead[..., None], np.where(lost, np.inf, guess - target), np.nan)
     still = np.where(ahead[..., None], last[:, None] - target, np.nan)
@@ -130,9 +135,23 @@ def _check_coordinates(made: xr.Dataset, ds: xr.Dataset) -> None:
             raise DataError(f"the prediction's {name!r} differs from the record's; predict on the record itself: model.predict(ds).")
 
 
-def _origin(ds: xr.Dataset, time: Array, start: float | None) -> Array:
+def _prediction(prediction: xr.Dataset | Predictor | Dynamics, ds: xr.Dataset, warmup: int | None, backward: bool) -> xr.Dataset:
+    if isinstance(prediction, xr.Dataset):
+        return prediction
+    if backward:
+        if not isinstance(prediction, Dynamics):
+            raise DataError("a forecast backward in time needs a vector field; pass a fitted model or a System.")
+        return backward_prediction(prediction, ds)
+    if not isinstance(prediction, Predictor):
+        raise DataError("a System predicts nothing by itself; simulate it, or ask for backward=True.")
+    return prediction.predict(ds, warmup=warmup)
+
+
+def _origin(ds: xr.Dataset, time: Array, start: float | None, backward: bool) -> Array:
     if start is not None:
         return np.full(len(time), float(start))
+    if backward:
+        return np.asarray(np.nanmax(time, axis=1))
     if "split" in ds.coords and time_dim(ds) in ds["split"].dims:
         train = np.broadcast_to(ds["split"].values == "train", time.shape)
         if train.any(axis=1).all():
@@ -147,19 +166,21 @@ def _deviation(target: Array, name: str) -> float:
     return deviation
 
 
-def _last_known(target: Array, ahead: np.ndarray, horizon: Array) -> Array:
-    """Give the last state known at the start of each forecast, (trajectory, state)."""
-    before = np.isfinite(target) & (~ahead | (horizon == 0))[..., None]
-    index = np.where(before, np.arange(target.shape[1])[:, None], -1).max(axis=1)
-    found = np.take_along_axis(target, np.maximum(index, 0)[:, None], axis=1)[:, 0]
-    return np.where(index >= 0, found, np.nan)
+def _known_at_start(target: Array, horizon: Array) -> Array:
+    """Give the state known nearest before the start of each forecast, (trajectory, state)."""
+    before = np.isfinite(target) & (horizon <= 0)[..., None]
+    index = np.where(before, horizon[..., None], -np.inf).argmax(axis=1)
+    found = np.take_along_axis(target, index[:, None], axis=1)[:, 0]
+    return np.where(before.any(axis=1), found, np.nan)
 
 
 def _bins(ds: xr.Dataset, horizon: Array, ahead: np.ndarray) -> tuple[Array, np.ndarray]:
     """Label the horizons, and say into which bin each entry falls, -1 for none."""
     if time_dim(ds) == "time":
-        keep = ahead[0]
-        return np.asarray(horizon[0][keep]), np.where(ahead, np.cumsum(keep) - 1, -1)
+        labels, index = np.unique(horizon[0][ahead[0]], return_inverse=True)
+        row = np.full(horizon.shape[1], -1)
+        row[ahead[0]] = index
+        return np.asarray(labels, dtype=np.float64), np.broadcast_to(row, horizon.shape)
     edges = np.linspace(0, float(np.nanmax(horizon)), _N_BINS + 1)
     index = np.clip(np.searchsorted(edges, np.nan_to_num(horizon), side="right") - 1, 0, _N_BINS - 1)
     return (edges[1:] + edges[:-1]) / 2, np.where(ahead, index, -1)
@@ -182,5 +203,4 @@ def _valid_time(scaled: Array, horizon: Array, threshold: float) -> Array:
     mean = np.sqrt(np.sum(np.where(seen, scaled, 0.0) ** 2, axis=2) / np.maximum(seen.sum(axis=2), 1))
     bad = ahead & seen.any(axis=2) & ~(mean < threshold)
     end = np.where(ahead, horizon, -np.inf).max(axis=1)
-    first = np.where(bad.any(axis=1), horizon[np.arange(len(horizon)), bad.argmax(axis=1)], end)
-    return np.asarray(np.minimum(first, end))
+    return np.asarray(np.minimum(np.where(bad, horizon, np.inf).min(axis=1), end))

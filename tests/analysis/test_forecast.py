@@ -107,3 +107,34 @@ def test_other_coordinates_and_states_are_told(record):
         forecast_error(record.assign_coords(time=record.time + 1e-9), record)
     with pytest.raises(DataError, match="shares no state with the record: a, b"):
         forecast_error(record.rename(x="a", v="b"), record)
+
+
+def test_backward_forecast_starts_at_the_end(record):
+    growth = xr.DataArray(0.1 * (10 - TIME), dims="time")
+    made = shifted(record, x=growth)
+    found = forecast_error(made, record, backward=True)
+    np.testing.assert_allclose(found.rmse.sel(state="x"), 0.1 * found.time, atol=1e-12)
+    still = np.sqrt(((record.x - record.x[:, -1]) ** 2).mean("trajectory")) / record.x.values.std()
+    np.testing.assert_allclose(found.persistence_nrmse.sel(state="x"), still[::-1])
+    assert forecast_error(made, record, backward=True, start=4.0).time[-1] == pytest.approx(4.0)
+
+
+def test_a_system_finds_its_way_back_and_a_damped_one_does_not():
+    free, damped = systems.get("harmonic-oscillator"), systems.get("damped-oscillator")
+    record = free.simulate(TIME, n_trajectories=3, seed=0)
+    assert float(forecast_error(free, record, backward=True).rmse.max()) < 1e-6
+    lost = forecast_error(damped, record, backward=True)
+    assert float(lost.nrmse.sel(state="x").max()) > 0.5
+    with pytest.raises(DataError, match="a System predicts nothing by itself"):
+        forecast_error(free, record)
+
+
+def test_backward_on_irregular_and_partly_missing_records():
+    oscillator = systems.get("harmonic-oscillator")
+    time = [np.sort(np.random.default_rng(i).uniform(0, 5, n)) for i, n in enumerate((20, 30))]
+    record = from_numpy(time, [np.stack([np.cos(t), -np.sin(t)], axis=1) for t in time], ["x", "v"])
+    found = forecast_error(oscillator, record, backward=True)
+    assert float(found.rmse.max()) < 1e-8
+    gap = record.copy(deep=True)
+    gap.x[0, 19] = np.nan
+    assert float(forecast_error(oscillator, gap, backward=True).rmse.max()) == np.inf  # nothing is known after the gap
