@@ -272,8 +272,7 @@ class _Stages:
     def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int, last: bool) -> tuple[Point, Tensor, int]:
         """Run the chosen optimiser on one set of windows; also the states along them and the evaluations spent."""
         settings, field_, name = self.settings, self.vector_field, f"windows of {intervals}"
-        iterations = settings.max_iterations if last else max(settings.max_iterations // 4, 10)
-        tolerance = settings.tolerance if last else max(settings.tolerance, 0.05)
+        iterations, tolerance = settings.max_iterations, settings.tolerance
         if settings.optimizer == "levenberg-marquardt" and isinstance(settings.solver, RungeKuttaSolver):
             problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.fitted.max_step)
             with torch.no_grad():

@@ -99,7 +99,7 @@ def _step(
     for number in range(MOST_TRIALS):
         reduced, gradient, solved = _eliminate(equations, damping)
         matrix = reduced + torch.diag(penalty)
-        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * matrix.diagonal() + TINY))
+        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * matrix.diagonal().mean() + torch.full_like(penalty, TINY)))
         if not failed:
             slope = gradient + penalty * point.theta
             change = -torch.cholesky_solve(slope[:, None], factor)[:, 0]
