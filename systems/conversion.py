@@ -153,7 +153,8 @@ def convert(system: System, ds: xr.Dataset, to: str) -> xr.Dataset:
     true = all(f"{name}_true" in ds for name in system.states)
     if not observed and not true:
         raise DataError(
-            f"the record holds no {', '.join(missing)}; to convert it to the {to} form it must hold {', '.join(system.states)} or their truth."
+            f"the record holds no {', '.join(missing)}; to convert it to the {to} form it must hold "
+            f"{', '.join(system.states)} or their truth."
         )
     states, own, outward = _partner_states(system), _own_partners(system), partner_expressions(system)
     function = compile_expressions((*system.symbols, *system.parameter_symbols), tuple(outward.values()))
@@ -202,9 +203,10 @@ def _partner_states(system: System) -> dict[str, State]:
     result: dict[str, State] = {}
     for q in _own_partners(system):
         units = partner_units(system.quantity(q).units, role, system.energy_units, system.time_units)
-        link = {"time_derivative_of" if role == "velocity" else "conjugate_to": q}
         title = f"{role} of {system.quantity(q).long_name or q}"
-        result[q] = given.get(q) or State(f"{q}_{role}", units, title, role, **link)
+        result[q] = given.get(q) or State(
+            f"{q}_{role}", units, title, role, q if role == "velocity" else None, q if role == "momentum" else None
+        )
     return result
 
 

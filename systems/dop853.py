@@ -74,13 +74,13 @@ class _Grid:
     def upto(self, rows: NDArray[np.intp], t: Array) -> NDArray[np.intp]:
         """Return how many output times lie at or before t, row by row."""
         if self.shared:
-            return np.searchsorted(self.times, t, side="right")
-        return np.count_nonzero(self.times[rows] <= t[:, None], axis=1)
+            return np.asarray(np.searchsorted(self.times, t, side="right"))
+        return np.asarray(np.count_nonzero(self.times[rows] <= t[:, None], axis=1))
 
     def last(self, rows: NDArray[np.intp]) -> Array:
         if self.shared:
             return np.full(len(rows), self.times[-1])
-        return np.nanmax(self.times[rows], axis=1)
+        return np.asarray(np.nanmax(self.times[rows], axis=1))
 
     def first(self, rows: NDArray[np.intp]) -> Array:
         return np.full(len(rows), self.times[0]) if self.shared else self.times[rows, 0].copy()
@@ -112,7 +112,7 @@ class _Batch:
         self.written = np.ones(len(index), dtype=np.intp)
         self.retry = np.zeros(len(index), dtype=bool)
         outcome.states[:, index, 0] = self.z
-        self.f = bind(index)
+        self.f: RightHandSide = bind(index)
         self.rate = np.empty_like(self.z)
         self.f(self.t, self.z, self.rate)
         self.h = self.first_steps()
@@ -146,7 +146,9 @@ class _Batch:
 
     def run(self, max_steps: int) -> None:
         self.drop(
-            ~np.isfinite(self.rate).all(axis=0), "its derivative is not finite at the start", "start elsewhere or use other parameters"
+            np.asarray(~np.isfinite(self.rate).all(axis=0)),
+            "its derivative is not finite at the start",
+            "start elsewhere or use other parameters",
         )
         self.leave(self.t >= self.end)
         for _ in range(max_steps):
@@ -247,7 +249,7 @@ class _Batch:
         self.index, self.t, self.end, self.h = self.index[keep], self.t[keep], self.end[keep], self.h[keep]
         self.written, self.retry = self.written[keep], self.retry[keep]
         self.z, self.rate = np.ascontiguousarray(self.z[:, keep]), np.ascontiguousarray(self.rate[:, keep])
-        self.f: RightHandSide = self.bind(self.index)
+        self.f = self.bind(self.index)
         self.allocate()
 
     def drop(self, failed: NDArray[np.bool_], reason: str, remedy: str) -> None:
@@ -261,4 +263,4 @@ class _Batch:
 
 
 def _norm(values: Array) -> Array:
-    return np.sqrt(np.square(values).mean(axis=0))
+    return np.asarray(np.sqrt(np.square(values).mean(axis=0)))

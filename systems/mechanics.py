@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import sympy
 from sympy import Expr
@@ -16,6 +17,8 @@ from physode.systems.expressions import Formula, check_name, symbol, to_expressi
 from physode.systems.quantities import Parameter, State, default_range, partner_units
 
 __all__ = ["from_hamiltonian", "from_lagrangian"]
+
+Value = TypeVar("Value")
 
 
 def from_lagrangian(
@@ -230,7 +233,7 @@ class _Reader:
 
     def options(
         self, units: Mapping[str, str] | None, initial_state: Mapping[str, float] | None, states: Sequence[State]
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         units = dict(units or {})
         start = dict(initial_state) if initial_state is not None else {s.name: sum(s.range) / 2 for s in states}
         return {
@@ -253,7 +256,7 @@ def _momentum_names(names: Mapping[str, str], momenta: Mapping[str, str] | None)
     return [given.get(q, f"{q}_momentum") for q in names]
 
 
-def _known(given: Mapping[str, Formula] | None, names: Mapping[str, str], what: str) -> dict[str, Formula]:
+def _known(given: Mapping[str, Value] | None, names: Mapping[str, str], what: str) -> dict[str, Value]:
     for key in given or {}:
         if key not in names:
             raise unknown_name(what, str(key), names)
@@ -273,14 +276,14 @@ def _states(
         return ranges.get(name) or default_range(start.get(name, 0.0), start)
 
     positions = [State(q, units.get(q, "1"), role="position", range=limits(q)) for q in names]
-    link = "time_derivative_of" if role == "velocity" else "conjugate_to"
     partners = [
         State(
             other,
             units.get(other) or partner_units(units.get(q, "1"), role, units.get("energy", "1"), units.get("time", "s")),
             role=role,
             range=limits(other),
-            **{link: q},
+            time_derivative_of=q if role == "velocity" else None,
+            conjugate_to=q if role == "momentum" else None,
         )
         for q, other in names.items()
     ]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from physode.errors import PhysodeError
 from physode.systems.base import System
 from physode.systems.build import build
-from physode.systems.quantities import Parameter, position, velocity
+from physode.systems.quantities import Parameter, momentum, position, velocity
 
-__all__ = ["coupled_oscillators", "damped_oscillator", "damped_sinusoids", "harmonic_oscillator", "van_der_pol"]
+__all__ = [
+    "coupled_oscillators",
+    "damped_oscillator",
+    "damped_sinusoids",
+    "duffing",
+    "harmonic_oscillator",
+    "mass_spring",
+    "oscillator_chain",
+    "van_der_pol",
+]
 
 _LANDAU = "L. D. Landau, E. M. Lifshitz: Mechanics, 3rd edition, Butterworth-Heinemann (1976)"
 _LANDAU_DOI = "10.1016/C2009-0-25569-3"
@@ -131,4 +141,77 @@ def van_der_pol() -> System:
         symmetries="(x, v) -> (-x, -v)",
         reference="B. van der Pol: On relaxation-oscillations, Philosophical Magazine 2, 978-992 (1926)",
         doi="10.1080/14786442608564127",
+    )
+
+
+def duffing() -> System:
+    """Swing on a stiffening spring without friction: x'' = -alpha x - beta x**3."""
+    return build(
+        "duffing",
+        title="Duffing oscillator",
+        states=[position("x", "1", "displacement", (-2, 2)), velocity("v", "1", "velocity", "x", (-2, 2))],
+        equations={"x": "v", "v": "-alpha*x - beta*x**3"},
+        parameters=[Parameter("alpha", 1.0, "1", "linear stiffness"), Parameter("beta", 1.0, "1", "cubic stiffness")],
+        energy="v**2/2 + alpha*x**2/2 + beta*x**4/4",
+        time_units="1",
+        time_scale="1/sqrt(alpha + beta)",
+        initial_state={"x": 1.0, "v": 0.0},
+        symmetries="time reversal; (x, v) -> (-x, -v)",
+        reference="I. Kovacic, M. J. Brennan: The Duffing equation, Wiley (2011)",
+        doi="10.1002/9780470977859",
+    )
+
+
+def mass_spring() -> System:
+    """Describe a mass on a spring in canonical coordinates; at the default values H = p**2 + q**2, as in the HNN study."""
+    return build(
+        "mass-spring",
+        title="Mass on a spring, canonical",
+        states=[position("q", "m", "displacement"), momentum("p", "kg m s-1", "momentum", "q")],
+        equations={"q": "p/mass", "p": "-stiffness*q"},
+        parameters=[Parameter("mass", 0.5, "kg", "mass"), Parameter("stiffness", 2.0, "N m-1", "stiffness of the spring")],
+        energy="p**2/(2*mass) + stiffness*q**2/2",
+        energy_units="J",
+        hamiltonian=True,
+        partners=[velocity("v", "m s-1", "velocity", "q")],
+        time_scale="sqrt(mass/stiffness)",
+        initial_state={"q": 1.0, "p": 0.0},
+        symmetries="time reversal with p -> -p; rotation of (q, p) in units of their scales; scaling",
+        reference="S. Greydanus, M. Dzamba, J. Yosinski: Hamiltonian neural networks, NeurIPS (2019)",
+        doi="10.48550/arXiv.1906.01563",
+    )
+
+
+def oscillator_chain(masses: int = 6) -> System:
+    """Couple equal masses in a row by equal springs, with walls at both ends.
+
+    Parameters
+    ----------
+    masses : int, default 6
+        How many.
+    """
+    if type(masses) is not int or masses < 1:
+        raise PhysodeError(f"oscillator-chain: masses must be a whole number of at least 1, found {masses!r}.")
+    x = ["0", *(f"x{i}" for i in range(1, masses + 1)), "0"]
+    inner = range(1, masses + 1)
+    equations = {f"x{i}": f"v{i}" for i in inner}
+    equations |= {f"v{i}": f"stiffness/mass*({x[i + 1]} - 2*{x[i]} + {x[i - 1]})" for i in inner}
+    kinetic = " + ".join(f"v{i}**2" for i in inner)
+    potential = " + ".join(f"({x[i + 1]} - {x[i]})**2" for i in range(masses + 1))
+    return build(
+        "oscillator-chain",
+        title="Chain of coupled oscillators",
+        states=[
+            *(position(f"x{i}", "m", f"displacement of mass {i}") for i in inner),
+            *(velocity(f"v{i}", "m s-1", f"velocity of mass {i}", f"x{i}") for i in inner),
+        ],
+        equations=equations,
+        parameters=[Parameter("mass", 1.0, "kg", "each mass"), Parameter("stiffness", 1.0, "N m-1", "stiffness of each spring")],
+        energy=f"mass*({kinetic})/2 + stiffness*({potential})/2",
+        energy_units="J",
+        time_scale="sqrt(mass/stiffness)",
+        initial_state={name: float(name == "x1") for name in equations},
+        symmetries="time reversal; scaling; reversal of the chain",
+        reference=_LANDAU + ", section 23",
+        doi=_LANDAU_DOI,
     )

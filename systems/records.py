@@ -167,6 +167,6 @@ def make_record(
         "time": (dims[-times.ndim :], times, {"units": system.time_units, "long_name": "time"}),
     }
     settings = dict(observation.noise) if isinstance(observation.noise, Mapping) else observation.noise
-    described = {"noise": json.dumps(settings), "noise_model": observation.noise_model, "missing": observation.missing}
+    described: dict[str, Any] = {"noise": json.dumps(settings), "noise_model": observation.noise_model, "missing": observation.missing}
     described |= {"irregular": int(observation.irregular), "seed": observation.seed}
     return xr.Dataset(variables, coords, provenance(f"simulate {system.name}", system=system.name, **described, **facts))

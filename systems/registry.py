@@ -9,27 +9,63 @@ from typing import Any
 
 from physode.errors import unknown_name
 from physode.systems.base import System
-from physode.systems.chaos import lorenz
-from physode.systems.oscillators import coupled_oscillators, damped_oscillator, damped_sinusoids, harmonic_oscillator, van_der_pol
-from physode.systems.pendulums import damped_pendulum, double_pendulum, pendulum, pendulum_canonical
-from physode.systems.populations import lotka_volterra
-from physode.systems.spirals import cubic_spiral, linear_spiral
+from physode.systems.celestial import three_body, two_body
+from physode.systems.chaos import chua, henon_heiles, lorenz, lorenz_96, rossler
+from physode.systems.driven import driven_pendulum, forced_duffing, forced_oscillator, forced_van_der_pol
+from physode.systems.oscillators import (
+    coupled_oscillators,
+    damped_oscillator,
+    damped_sinusoids,
+    duffing,
+    harmonic_oscillator,
+    mass_spring,
+    oscillator_chain,
+    van_der_pol,
+)
+from physode.systems.pendulums import (
+    damped_pendulum,
+    double_pendulum,
+    double_pendulum_velocity,
+    elastic_pendulum,
+    pendulum,
+    pendulum_canonical,
+)
+from physode.systems.populations import lotka_volterra, lotka_volterra_canonical
+from physode.systems.spirals import cubic_spiral, linear_spiral, random_spirals, two_centre_spiral
 
 __all__ = ["get", "names"]
 
 SYSTEMS: dict[str, Callable[..., System]] = {
+    "chua": chua,
     "coupled-oscillators": coupled_oscillators,
     "cubic-spiral": cubic_spiral,
     "damped-oscillator": damped_oscillator,
     "damped-pendulum": damped_pendulum,
     "damped-sinusoids": damped_sinusoids,
     "double-pendulum": double_pendulum,
+    "double-pendulum-velocity": double_pendulum_velocity,
+    "driven-pendulum": driven_pendulum,
+    "duffing": duffing,
+    "elastic-pendulum": elastic_pendulum,
+    "forced-duffing": forced_duffing,
+    "forced-oscillator": forced_oscillator,
+    "forced-van-der-pol": forced_van_der_pol,
     "harmonic-oscillator": harmonic_oscillator,
+    "henon-heiles": henon_heiles,
     "linear-spiral": linear_spiral,
     "lorenz": lorenz,
+    "lorenz-96": lorenz_96,
     "lotka-volterra": lotka_volterra,
+    "lotka-volterra-canonical": lotka_volterra_canonical,
+    "mass-spring": mass_spring,
+    "oscillator-chain": oscillator_chain,
     "pendulum": pendulum,
     "pendulum-canonical": pendulum_canonical,
+    "random-spirals": random_spirals,
+    "rossler": rossler,
+    "three-body": three_body,
+    "two-body": two_body,
+    "two-centre-spiral": two_centre_spiral,
     "van-der-pol": van_der_pol,
 }
 

@@ -23,7 +23,8 @@ def check_times(time: ArrayLike) -> Array:
     times = np.array(time, dtype=np.float64)
     if times.ndim not in (1, 2) or times.shape[-1] < 2 or not times.size:
         raise PhysodeError(
-            f"time must be a vector of at least two values, or one row per trajectory, found shape {times.shape}; np.linspace(0, 10, 101) makes one."
+            f"time must be a vector of at least two values, or one row per trajectory, found shape {times.shape}; "
+            "np.linspace(0, 10, 101) makes one."
         )
     valid = np.isfinite(times)
     padding = np.isnan(times) & (times.ndim == 2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from physode import systems
 from physode.errors import PhysodeError, UnknownNameError
@@ -94,6 +95,47 @@ def test_published_equations():
     record = systems.get("damped-sinusoids").simulate(t)
     np.testing.assert_allclose(record.x[0], np.exp(-0.1 * t) * (np.cos(t) + 3 * np.sin(t)), atol=1e-9)
     np.testing.assert_allclose(record.y[0], np.exp(-0.3 * t) * (-5 * np.cos(1.2 * t) + 2 * np.sin(1.2 * t)), atol=1e-9)
+
+
+def test_sizes_can_be_chosen():
+    ring = systems.get("lorenz-96", cells=5, F=3.0)
+    np.testing.assert_allclose(
+        ring.rhs(0.0, [[1.0, 2.0, 3.0, 4.0, 5.0]]),
+        [[(2 - 4) * 5 - 1 + 3, (3 - 5) * 1 - 2 + 3, (4 - 1) * 2, (5 - 2) * 3 - 1, (1 - 3) * 4 - 2]],
+    )
+    chain = systems.get("oscillator-chain", masses=2, stiffness=2.0)
+    np.testing.assert_allclose(chain.rhs(0.0, [[1.0, 3.0, 0.5, 0.0]]), [[0.5, 0.0, 2.0, -10.0]])
+    pair = systems.get("coupled-oscillators", stiffness=2.0, coupling=2.0)
+    np.testing.assert_allclose(pair.rhs(0.0, [[1.0, 3.0, 0.5, 0.0]]), [[0.5, 0.0, 2.0, -10.0]])
+    with pytest.raises(PhysodeError, match="cells must be a whole number of at least 4, found 3"):
+        systems.get("lorenz-96", cells=3)
+    with pytest.raises(PhysodeError, match="masses must be a whole number of at least 1, found 0"):
+        systems.get("oscillator-chain", masses=0)
+
+
+def test_random_spirals_draw_a_matrix_for_each_trajectory():
+    record = systems.get("random-spirals").simulate(np.linspace(0, 5, 6), n_trajectories=400, seed=0)
+    assert record.a11.dims == ("trajectory",) and float(record.a11.max()) < -0.05
+    assert float((record.a12 > 0).mean()) == pytest.approx(0.5, abs=0.07) and bool((record.a12 * record.a21 < 0).all())
+    assert float(np.std(record.x[:, 0])) == pytest.approx(2, rel=0.1)
+    matrix = np.array([[record.a11[7], record.a12[7]], [record.a21[7], record.a22[7]]])
+    np.testing.assert_allclose([record.x[7, -1], record.y[7, -1]], expm(5 * matrix) @ [record.x[7, 0], record.y[7, 0]], atol=1e-8)
+
+
+def test_two_centres_and_known_orbits():
+    """The spiral of the notebook, the figure-eight's period, and the energies of the chaotic flows' starts."""
+    z = np.array([[0.6, 0.3], [-1.2, 0.4]])
+    a, b, centre = np.array([[-0.1, -0.5], [0.5, -0.1]]), np.array([[0.2, 1.0], [-1.0, 0.2]]), np.array([-1.0, 0.0])
+    side = 1 / (1 + np.exp(-(z @ centre)))[:, None]
+    expected = side * ((z - centre) @ a.T) + (1 - side) * ((z + centre) @ b.T)
+    np.testing.assert_allclose(systems.get("two-centre-spiral").rhs(0.0, z), expected, rtol=1e-14)
+    eight = systems.get("three-body").simulate(np.linspace(0, 6.32591398, 2))
+    for state in systems.get("three-body").states:
+        assert float(eight[state][0, 1]) == pytest.approx(float(eight[state][0, 0]), abs=1e-6)
+    star = systems.get("henon-heiles")
+    assert float(star.energy(star.initial_array())[0]) == pytest.approx(1 / 6, rel=1e-14)
+    assert (star.energy(star.sample_states(200, seed=0)) < 1 / 6).all()
+    np.testing.assert_allclose(systems.get("double-pendulum").energy(systems.get("double-pendulum").initial_array()), 0, atol=1e-14)
 
 
 def test_unknown_names_list_the_choices():
