@@ -129,12 +129,17 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def _count(number_of: int, one: str, many: str = "") -> str:
+    return f"{number_of} {one if number_of == 1 else many or one + 's'}"
+
+
 def _lead(record: xr.Dataset, models: xr.Dataset) -> str:
     ended = int((~np.isin(models["status"].values, FAILED)).sum())
     total = models["status"].size
     return (
-        f"{models.sizes['model']} models, {models.sizes['seed']} seeds each, fitted to {record.sizes['trajectory']} trajectories of "
-        f"{_listed(state_names(record))}; {ended} of {total} fits came to an end."
+        f"{_count(models.sizes['model'], 'model')} with {_count(models.sizes['seed'], 'seed')} each, fitted to "
+        f"{_count(record.sizes['trajectory'], 'trajectory', 'trajectories')} of {_listed(state_names(record))}; "
+        f"{ended} of {total} fits came to an end."
     )
 
 
@@ -187,11 +192,8 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
     unit = record["time"].attrs.get("units", "")
     count = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
     kind = "the same times" if time_dim(record) == "time" else "times of their own"
-    yield (
-        "samples",
-        f"{record.sizes['trajectory']} trajectories with {count} samples at {kind}, "
-        f"from {number(np.nanmin(grid))} to {number(np.nanmax(grid))} {unit}",
-    )
+    span = f"from {number(np.nanmin(grid))} to {number(np.nanmax(grid))} {unit}"
+    yield "samples", f"{_count(record.sizes['trajectory'], 'trajectory', 'trajectories')} with {count} samples at {kind}, {span}"
     missing = int(sum(np.isnan(record[name].values[np.isfinite(grid)]).sum() for name in names))
     if missing:
         yield "missing", f"{missing} measurements"

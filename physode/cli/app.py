@@ -9,9 +9,9 @@ from typer.core import TyperGroup
 
 from physode.errors import PhysodeError
 
-__all__ = ["app"]
+__all__ = ["EXIT_ALL_FAILED", "app"]
 
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+EXIT_ALL_FAILED, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class PlainErrors(TyperGroup):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from physode.cli.app import app
+from physode.cli.app import EXIT_ALL_FAILED, app
 from physode.cli.options import (
     Data,
     Duration,
@@ -62,7 +62,7 @@ def compare_models(
 ) -> None:
     """Fit several models with several seeds to one record, and leave numbers, models, figures and a report."""
     from physode.cli.data import CsvColumns, Simulation, load_record
-    from physode.comparison import ResultFolder, compare, overview_text
+    from physode.comparison import ResultFolder, compare, failures, overview_text
     from physode.report import write_report
 
     ResultFolder(output, force=force)
@@ -78,7 +78,12 @@ def compare_models(
         )
     page = write_report(output)
     typer.echo(overview_text(tree))
+    told = failures(tree)
+    for line in told:
+        typer.echo(f"physode: {line}", err=True)
     typer.echo(f"\n{output}: result.nc, summary.csv, models, figures; read {page}")
+    if len(told) == tree["models"].to_dataset()["status"].size:
+        raise typer.Exit(EXIT_ALL_FAILED)
 
 
 @app.command("report")

@@ -5,7 +5,8 @@ from physode.comparison.folder import ResultFolder as ResultFolder
 from physode.comparison.job import compare as compare
 from physode.comparison.overview import overview as overview
 from physode.comparison.overview import overview_text as overview_text
+from physode.comparison.status import failures as failures
 from physode.comparison.store import CellStore as CellStore
 from physode.comparison.table import summary as summary
 
-__all__ = ["CellStore", "ResultFolder", "compare", "open_result", "overview", "overview_text", "summary"]
+__all__ = ["CellStore", "ResultFolder", "compare", "failures", "open_result", "overview", "overview_text", "summary"]

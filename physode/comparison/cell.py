@@ -140,6 +140,7 @@ def run_cell(cell: Cell, record: xr.Dataset, system: System | None, root: str, n
         }
         velocity = velocity_series(model, prediction, record)
         if velocity is not None:
+            groups["models"]["velocity_from"] = ((), str(velocity.attrs["recovered_from"]))
             groups["velocity"] = velocity.drop_vars(["correlation", "rmse", "nrmse", "r2_linear", "rmse_linear"])
         part = select_split(record, "test" if split_kind(record) == "trajectory" else "train")
         energy = energy_series(model, prediction, part, system)

@@ -32,14 +32,16 @@ def progress_bar(total: int, done: int = 0, *, show: bool | None = None) -> Iter
     """
     with tqdm(total=total, initial=done, unit="fit", disable=None if show is None else not show, dynamic_ncols=True) as bar:
         running: dict[str, str] = {}
+        ended: set[str] = set()
         lock = threading.Lock()
 
         def hear(key: str, payload: Mapping[str, Any]) -> None:
             with lock:
                 if "status" in payload:
                     running.pop(key, None)
+                    ended.add(key)
                     bar.update()
-                else:
+                elif key not in ended:
                     running[key] = f"{key} loss {payload['loss']:.2e}, {_short(payload['nfev'])} evaluations"
                 bar.set_postfix_str(" | ".join(running[name] for name in sorted(running)))
 

@@ -1,0 +1,147 @@
+"""Every study keeps the form, keeps what is finished, and defines no model and no solver."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from physode import models
+from physode.comparison import CellStore
+from physode.errors import FileFormatError, PhysodeError, UnknownNameError
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(path.parent.name for path in (ROOT / "studies").glob("*/config.json"))
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    import studies.runner
+
+    return studies.runner
+
+
+def test_studies_are_found(runner):
+    assert sorted(runner.studies()) == NAMES and "interpretability-2d" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("quick", [False, True])
+def test_configuration_names_what_exists(runner, name, quick):
+    config = runner.load_config(name, quick=quick)
+    assert config["seeds"] >= 1 and config["title"] and config["source"]
+    for given in config["models"].values():
+        hyperparameters = {key: value for key, value in given.items() if key != "model"}
+        assert models.get(given["model"], **hyperparameters).registry_name == given["model"]
+    for entry in [*config["published"], *config["gates"]]:
+        assert entry["model"] in config["models"] and isinstance(entry["number"], str)
+    assert all(("below" in gate) != ("above" in gate) for gate in config["gates"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_defines_no_model_and_no_solver(name):
+    tree = ast.parse((ROOT / "studies" / name / "run.py").read_text(encoding="utf-8"))
+    imported = {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    imported |= {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported <= {"__future__", "typing", "collections", "physode", "numpy", "xarray"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readme_tells_every_published_number(name):
+    text = (ROOT / "studies" / name / "README.md").read_text(encoding="utf-8")
+    config = json.loads((ROOT / "studies" / name / "config.json").read_text(encoding="utf-8"))
+    missing = [entry for entry in config["published"] if f"{entry['value']}" not in text]
+    assert not missing
+
+
+RUN = """
+from pathlib import Path
+
+def run(settings, model, seed):
+    log = Path(settings["log"])
+    log.write_text(log.read_text() + f"{model.registry_name} {model.hidden} {seed}\\n" if log.exists() else f"{model.registry_name} {model.hidden} {seed}\\n")
+    if seed == 2:
+        raise RuntimeError("no luck")
+    return {"error": 0.001 * (seed + 1), "power": settings["power"]}
+"""
+
+
+@pytest.fixture
+def toy(runner, tmp_path, monkeypatch):
+    folder = tmp_path / "studies" / "toy"
+    folder.mkdir(parents=True)
+    config = {
+        "title": "A toy",
+        "source": "nobody",
+        "seeds": 2,
+        "models": {"small": {"model": "node", "hidden": [4]}},
+        "settings": {"log": str(tmp_path / "log"), "power": 3},
+        "quick": {"seeds": 1, "settings": {"power": 1}, "models": {"hidden": [2]}},
+        "published": [{"model": "small", "number": "error", "value": 0.0029}],
+        "gates": [{"model": "small", "number": "error", "below": 0.0015}, {"model": "small", "number": "power", "above": 2}],
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "run.py").write_text(RUN)
+    monkeypatch.setattr(runner, "ROOT", tmp_path / "studies")
+    return folder
+
+
+def log(toy):
+    return (toy.parents[1] / "log").read_text().splitlines()
+
+
+def test_numbers_are_set_beside_the_published_ones(runner, toy, tmp_path):
+    table = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)
+    rows = [line.split() for line in table.splitlines()[3:]]
+    assert rows[0] == ["model", "number", "reached", "smallest", "largest", "published", "gate", "kept"]
+    assert rows[1] == ["small", "error", "0.0015", "0.001", "0.002", "0.0029", "<", "0.0015", "1/2"]
+    assert rows[2] == ["small", "power", "3", "3", "3", ">", "2", "2/2"]
+    assert (tmp_path / "out" / "table.txt").read_text() == table + "\n"
+    assert (tmp_path / "out" / "numbers.csv").read_text().splitlines() == [
+        "model,seed,error,power",
+        "small,0,0.001,3.0",
+        "small,1,0.002,3.0",
+    ]
+
+
+def test_what_is_finished_is_not_run_again(runner, toy, tmp_path):
+    runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)
+    assert log(toy) == ["node (4,) 0", "node (4,) 1"]
+    again = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=3)
+    assert log(toy) == ["node (4,) 0", "node (4,) 1", "node (4,) 2"]
+    assert "small-2 failed: RuntimeError: no luck" in again
+    runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, quick=True)
+    assert log(toy)[-1] == "node (2,) 0"
+    (toy / "run.py").write_text(RUN + "# changed\n")
+    runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=1)
+    assert log(toy)[-1] == "node (4,) 0" and len(log(toy)) == 5
+
+
+def test_a_damaged_cell_is_run_again(runner, toy, tmp_path):
+    runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=1)
+    (cell,) = CellStore(tmp_path / "out" / "cells").root.iterdir()
+    (cell / "numbers.json").write_text('{"error": 0.0, "power": 3.0}')
+    with pytest.warns(UserWarning, match="numbers.json is not what was written"):
+        table = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=1)
+    assert "0.001" in table and len(log(toy)) == 2
+
+
+def test_errors_name_the_fix(runner, toy, tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown study 'toi'"):
+        runner.run_study("toi")
+    (toy / "config.json").write_text(json.dumps({"title": "x"}))
+    with pytest.raises(FileFormatError, match=r"studies/toy/config.json lacks gates, models.*see studies/README.md"):
+        runner.run_study("toy")
+    shutil.rmtree(toy)
+
+
+def test_when_every_fit_fails_it_says_so(runner, toy, tmp_path):
+    (toy / "run.py").write_text("def run(settings, model, seed):\n    raise ValueError('always')\n")
+    with pytest.raises(PhysodeError, match="every fit of the study toy failed; the first: small-0 failed: ValueError: always"):
+        runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)

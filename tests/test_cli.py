@@ -1,0 +1,203 @@
+"""The program: what it writes, and how it tells what went wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from physode import systems, trajectories
+from physode.cli import app
+from physode.comparison import open_result
+from physode.errors import DataError, FitError
+
+QUICK = ["--trajectories", "5", "--points", "20", "--duration", "4", "--seeds", "1", "--workers", "1"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, code=0):
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == code, (done.output, done.exception)
+        return done.stdout if code == 0 else done.stderr
+
+    return call
+
+
+def refused(run, *arguments):
+    """Run what must fail, and return the one line that says why."""
+    text = run(*arguments, code=2)
+    assert text.startswith("physode: ") and "Traceback" not in text
+    return text
+
+
+def test_simulate_writes_what_was_asked_for(run, tmp_path):
+    run("simulate", "pendulum", "-o", "p.nc", "--observe", "theta", "--noise", "0.1", "--trajectories", "3", "--points", "11", "--duration", "2",
+        "--parameter", "gravity=1.62", "--seed", "4")  # fmt: skip
+    found = trajectories.read(tmp_path / "p.nc")
+    expected = systems.get("pendulum", gravity=1.62).simulate(np.linspace(0, 2, 11), n_trajectories=3, observe=["theta"], noise=0.1, seed=4)
+    xr.testing.assert_equal(found, expected)
+    run("simulate", "pendulum", "-o", "r.nc", "--observe", "theta", "--noise", "0.1", "--noise-model", "relative")
+    record = trajectories.read(tmp_path / "r.nc")
+    assert float(record["theta_noise_std"]) == pytest.approx(0.1 * float(record["theta_true"].std()), rel=1e-6)
+    run("simulate", "pendulum", "-o", "p.csv", "--trajectories", "2", "--points", "5")
+    assert list(pd.read_csv(tmp_path / "p.csv").columns)[:2] == ["trajectory", "time"]
+
+
+def test_an_existing_file_is_left_alone_without_force(run, tmp_path):
+    (tmp_path / "p.nc").write_text("mine")
+    assert "exists already and was left alone" in refused(run, "simulate", "pendulum", "-o", "p.nc")
+    assert (tmp_path / "p.nc").read_text() == "mine"
+    run("simulate", "pendulum", "-o", "p.nc", "--force", "--points", "5")
+    assert trajectories.read(tmp_path / "p.nc").sizes["time"] == 5
+
+
+def test_lists(run):
+    assert set(systems.names()) <= set(run("systems").split())
+    assert "hudson-bay" in run("datasets")
+    assert "interpretability-2d" in run("study", "list")
+
+
+BAD = {
+    "unknown data": (["compare", "pendulm", "-o", "out"], "did you mean 'pendulum'.*Data sets: .*hudson-bay.*Systems: .*lorenz"),
+    "no such file": (["compare", "missing.csv", "-o", "out"], "there is no file missing.csv"),
+    "other kind of file": (["compare", "a.xlsx", "-o", "out"], "neither a .csv nor a .nc file"),
+    "unknown model": (["compare", "pendulum", "--models", "sonod", "-o", "out"], "unknown model 'sonod'; did you mean 'sonode'"),
+    "unknown model to fit": (["fit", "pendulum", "--model", "sonod", "-o", "out"], "unknown model 'sonod'; did you mean 'sonode'"),
+    "unknown system": (["simulate", "lorentz", "-o", "a.nc"], "unknown system 'lorentz'; did you mean 'lorenz'"),
+    "unknown state": (["compare", "pendulum", "--observe", "thetta", "-o", "out"], "thetta.*theta"),
+    "unknown parameter": (["simulate", "pendulum", "--parameter", "g=1", "-o", "a.nc"], "gravity"),
+    "parameter not a number": (["simulate", "pendulum", "--parameter", "gravity=big", "-o", "a.nc"], "gravity=big is not a number"),
+    "no equals sign": (["simulate", "pendulum", "--parameter", "gravity", "-o", "a.nc"], "'gravity' is not of the form NAME=VALUE"),
+    "no duration": (["simulate", "pendulum", "--duration", "0", "-o", "a.nc"], "--duration is 0; give a positive time"),
+    "other suffix": (["simulate", "pendulum", "-o", "a.txt"], "ends with neither .nc nor .csv"),
+    "no folder": (["simulate", "pendulum", "-o", "no/where.nc"], "there is no folder no"),
+    "no model file": (["predict", "m.safetensors", "pendulum", "-o", "a.nc"], "m.safetensors"),
+    "no result": (["report", "nowhere"], "nowhere is not there"),
+    "unknown study": (["study", "run", "interpretability"], "unknown study 'interpretability'; did you mean 'interpretability-2d'"),
+    "lyapunov of nothing": (["lyapunov", "lorentz"], "unknown system 'lorentz'; did you mean 'lorenz'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_questions_get_a_plain_answer(run, tmp_path, case):
+    (tmp_path / "a.xlsx").write_text("x")
+    arguments, words = BAD[case]
+    text = refused(run, *arguments)
+    assert re.search(words, text), text
+    assert not (tmp_path / "out").exists() and not (tmp_path / "a.nc").exists()
+
+
+TABLES = {
+    "missing column": ("t,x\n0,1\n1,2\n2,4\n", ["--states", "y"], "y"),
+    "text": ("t,x\n0,1\n1,two\n2,4\n", ["--states", "x"], "two"),
+    "time goes back": ("t,x\n0,1\n2,2\n1,4\n", [], "increas|back"),
+    "time repeats": ("t,x\n0,1\n1,2\n1,4\n", [], "twice|repeat|increas"),
+    "infinite": ("t,x\n0,1\n1,inf\n2,4\n", [], "inf"),
+    "single row": ("t,x\n0,1\n", [], "row|two"),
+    "constant": ("t,x\n" + "".join(f"{i},1\n" for i in range(20)), [], "constant|change"),
+    "empty": ("", [], "is empty"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_bad_tables_get_a_plain_answer_and_leave_nothing(run, tmp_path, case):
+    text, options, words = TABLES[case]
+    (tmp_path / "run.csv").write_text(text)
+    told = refused(run, "compare", "run.csv", "--models", "node", "--seeds", "1", "-o", "out", "--workers", "1", *options)
+    assert re.search(words, told), told
+    assert not (tmp_path / "out" / "result.nc").exists()
+    assert (tmp_path / "run.csv").read_text() == text
+
+
+def test_errors_that_are_not_ours_are_not_hidden(run, monkeypatch):
+    monkeypatch.setattr(systems, "names", lambda: 1 / 0)
+    assert isinstance(CliRunner().invoke(app, ["systems"]).exception, ZeroDivisionError)
+    monkeypatch.setattr(systems, "names", lambda: (_ for _ in ()).throw(DataError("x is bad; do this")))
+    done = CliRunner().invoke(app, ["systems"])
+    assert (done.exit_code, done.stderr) == (2, "physode: x is bad; do this\n")
+    monkeypatch.setattr(systems, "names", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    done = CliRunner().invoke(app, ["systems"])
+    assert done.exit_code == 130 and "the same command goes on from there" in done.stderr
+
+
+def test_a_quick_program_does_not_load_torch():
+    code = "import sys; from typer.testing import CliRunner; from physode.cli import app; CliRunner().invoke(app, ['systems']); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_main_job_leaves_a_whole_folder_and_then_leaves_it_alone(run, tmp_path):
+    job = ["compare", "damped-oscillator", "--observe", "x", "--models", "sonode,node", *QUICK, "-o", "out"]
+    shown = run(*job)
+    assert "sonode" in shown and "1/1" in shown and "report.html" in shown
+    names = {
+        path.relative_to(tmp_path / "out").as_posix()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file() and "cells" not in path.parts
+    }
+    assert {
+        "result.nc",
+        "summary.csv",
+        "report.html",
+        "models/sonode-0.safetensors",
+        "models/node-0.safetensors",
+        "figures/trajectories-1.svg",
+    } <= names
+    tree = open_result(tmp_path / "out")
+    assert float(tree["metrics"]["r2"].sel(model="sonode", split="test", state="x").min()) > 0.99
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["model"].tolist() == ["sonode"] * 2 + ["node"] * 2
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert "holds a finished result and was left alone" in refused(run, *job)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    run(*job, "--force")
+    run(
+        "predict",
+        "out/models/sonode-0.safetensors",
+        "damped-oscillator",
+        "-o",
+        "more.nc",
+        "--trajectories",
+        "2",
+        "--points",
+        "20",
+        "--duration",
+        "8",
+    )
+    assert trajectories.read(tmp_path / "more.nc").sizes["trajectory"] == 2
+
+
+@pytest.mark.slow
+def test_fit_a_table_and_predict_with_the_model(run, tmp_path):
+    time = np.linspace(0, 6, 40)
+    pd.DataFrame({"t": time, "x": np.cos(time)}).to_csv(tmp_path / "run.csv", index=False)
+    shown = run("fit", "run.csv", "--model", "sonode", "--unit", "x=m", "-o", "fitted")
+    assert "evaluations" in shown
+    assert {path.name for path in (tmp_path / "fitted").iterdir()} == {"model.safetensors", "prediction.nc", "training.csv", "files.json"}
+    assert trajectories.read(tmp_path / "fitted" / "prediction.nc")["x"].attrs["units"] == "m"
+    run("predict", "fitted/model.safetensors", "run.csv", "-o", "p.csv")
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert np.abs(found["x"] - np.cos(time)).max() < 0.01
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "fitted" / "model.safetensors").read_bytes()[:200])
+    assert "cut.safetensors" in refused(run, "predict", "cut.safetensors", "run.csv", "-o", "q.csv")
+
+
+@pytest.mark.slow
+def test_lyapunov_of_a_system(run):
+    shown = run("lyapunov", "harmonic-oscillator", "--duration", "50")
+    assert "Lyapunov exponents of harmonic-oscillator [s-1], with standard errors" in shown and "mean divergence" in shown
+
+
+def test_when_every_fit_fails_the_status_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("physode.models.base.train", lambda *_: (_ for _ in ()).throw(FitError("it cannot be; try another")))
+    told = run("compare", "pendulum", "--models", "node,hnn", *QUICK, "-o", "out", code=1)
+    assert told == "physode: node, seed 0, failed: it cannot be; try another\nphysode: hnn, seed 0, failed: it cannot be; try another\n"
+    assert "failed" in (tmp_path / "out" / "summary.csv").read_text() and (tmp_path / "out" / "report.html").exists()
