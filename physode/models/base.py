@@ -43,7 +43,7 @@ class AbstractModel(ABC):
         "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, L-BFGS beyond that, and
         Adam for more than 50,000 measurements.
     max_iterations : int, default 100
-        Optimiser steps on the longest windows.
+        Optimiser steps on each length of windows.
     tolerance : float, default 0.01
         The fit has converged when three steps in a row gain less than this share of the residual.
     """

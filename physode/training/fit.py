@@ -31,7 +31,7 @@ FIRST_DURATION = 1.0
 """Duration of the first windows in time constants."""
 LONGEST = 1000
 """Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded."""
-ACCEPTABLE, WORSE = 0.02, 3.0
+ACCEPTABLE, WORSE = 0.1, 3.0
 """Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
 SMALL_SOLVER_ERROR = 0.1
 """The steps are halved when the solver's error exceeds this share of the residual."""
@@ -51,7 +51,7 @@ class FitSettings:
     max_step : float
         Largest step in scaled time.
     max_iterations : int
-        Accepted steps in the last stage; earlier stages take a quarter each.
+        Accepted steps in each stage.
     tolerance : float
         Share of the residual that three steps must gain to go on.
     """
@@ -222,17 +222,16 @@ class _Stages:
             length *= GROWTH
         return [*out, longest]
 
-    def shoot(self, intervals: int, *, last: bool = False) -> bool:
+    def shoot(self, intervals: int) -> bool:
         """Fit windows of one length; on failure go back to the shorter ones and say no."""
         windows = cut_windows(self.batch, intervals)
-        last = last or intervals == self.lengths()[-1]
         initial = windows.pick_initial(self.fitted.states)
         n = initial.shape[1]
         prior = InitialPrior(initial, self.guess.initial_precision.expand(len(initial), n).clone())
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
         kept = replace(self.evidence)
-        point, states, evaluations = self._optimise(windows, prior, intervals, last)
+        point, states, evaluations = self._optimise(windows, prior, intervals)
         loss = self._loss(point)
         self.fitted.n_evaluations += evaluations
         if loss > ACCEPTABLE and loss > WORSE * self.fitted.loss:
@@ -241,8 +240,7 @@ class _Stages:
         self.fitted.theta, self.fitted.loss, self.fitted.intervals = point.theta, loss, intervals
         self.fitted.states = windows.spread(states, self.fitted.states)
         self.fitted.noise = self.evidence.variance.sqrt()
-        if last:
-            self.fitted.status = "converged" if point.converged else "max_iterations"
+        self.fitted.status = "converged" if point.converged else "max_iterations"
         return True
 
     def refine(self) -> None:
@@ -254,7 +252,7 @@ class _Stages:
             if not isinstance(self.settings.solver, RungeKuttaSolver):
                 return
             self.fitted.max_step /= 2
-            if not self.shoot(self.fitted.intervals, last=True):
+            if not self.shoot(self.fitted.intervals):
                 return
 
     def _solver_error(self) -> float:
@@ -269,7 +267,7 @@ class _Stages:
         difference = (runs[0] - runs[1])[windows.batch.values.isfinite().any(-1)][:, list(self.observed)]
         return float(difference.square().mean().sqrt())
 
-    def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int, last: bool) -> tuple[Point, Tensor, int]:
+    def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int) -> tuple[Point, Tensor, int]:
         """Run the chosen optimiser on one set of windows; also the states along them and the evaluations spent."""
         settings, field_, name = self.settings, self.vector_field, f"windows of {intervals}"
         iterations, tolerance = settings.max_iterations, settings.tolerance
