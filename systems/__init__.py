@@ -6,21 +6,26 @@ if __name__ != "physode.systems":
 from physode.systems.base import System
 from physode.systems.define import define
 from physode.systems.expressions import ExpressionError
+from physode.systems.maps import draw_map, map_names
 from physode.systems.mechanics import from_hamiltonian, from_lagrangian
 from physode.systems.quantities import Input, Parameter, State
 from physode.systems.registry import get, names
+from physode.systems.simulation import SimulationWarning
 from physode.systems.verification import verify
 
 __all__ = [
     "ExpressionError",
     "Input",
     "Parameter",
+    "SimulationWarning",
     "State",
     "System",
     "define",
+    "draw_map",
     "from_hamiltonian",
     "from_lagrangian",
     "get",
+    "map_names",
     "names",
     "verify",
 ]
