@@ -1,0 +1,136 @@
+"""Derivatives written by hand equal those of torch.func and finite differences, for every field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from physode.errors import UnknownNameError
+from physode.fields import ACTIVATIONS, AbstractField, FirstOrderField, HamiltonianField, LinearPlusMLP, SecondOrderField
+
+MAKERS: dict[str, Callable[[int, tuple[int, ...], str], AbstractField]] = {
+    "first-order": lambda n_inputs, hidden, activation: FirstOrderField(3, n_inputs, hidden, activation),
+    "second-order": lambda n_inputs, hidden, activation: SecondOrderField(2, n_inputs, hidden, activation),
+    "hamiltonian": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation),
+    "separable": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation, separable=True),
+}
+
+
+def shaken(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """Give every parameter a value of order one: fresh fields are nearly zero and would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+    module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.7 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return module
+
+
+def point(field: AbstractField, seed: int = 5, batch: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    t = torch.rand(batch, generator=generator, dtype=torch.float64)
+    z = torch.randn(batch, field.n_states, generator=generator, dtype=torch.float64)
+    return t, z, torch.randn(batch, field.n_inputs, generator=generator, dtype=torch.float64)
+
+
+def by_differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-5) -> Tensor:
+    """Central differences along the last dimension of x, put last."""
+    columns = []
+    for k in range(x.shape[-1]):
+        shift = torch.zeros_like(x)
+        shift[..., k] = step
+        columns.append((function(x + shift) - function(x - shift)) / (2 * step))
+    return torch.stack(columns, dim=-1)
+
+
+def of_parameters(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Callable[[Tensor], Tensor]:
+    def evaluate(theta: Tensor) -> Tensor:
+        before = parameters_to_vector(field.parameters()).detach().clone()
+        vector_to_parameters(theta, field.parameters())
+        with torch.no_grad():
+            out: Tensor = field(t, z, u)
+        vector_to_parameters(before, field.parameters())
+        return out
+
+    return evaluate
+
+
+@pytest.mark.parametrize(("n_inputs", "hidden"), [(0, (4,)), (2, (3, 2))])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kind", MAKERS)
+def test_jacobians_equal_the_generic_ones_and_differences(kind: str, activation: str, n_inputs: int, hidden: tuple[int, ...]) -> None:
+    field = MAKERS[kind](n_inputs, hidden, activation)
+    shaken(field, 1)
+    t, z, u = point(field)
+    by_state, by_parameters = (part.detach() for part in field.jacobians(t, z, u))
+    generic_state, generic_parameters = AbstractField.jacobians(field, t, z, u)
+    torch.testing.assert_close(by_state, generic_state.detach(), rtol=1e-10, atol=1e-11)
+    torch.testing.assert_close(by_parameters, generic_parameters.detach(), rtol=1e-10, atol=1e-11)
+    torch.testing.assert_close(field.state_jacobian(t, z, u).detach(), by_state, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(AbstractField.state_jacobian(field, t, z, u).detach(), by_state, rtol=1e-10, atol=1e-11)
+    theta = parameters_to_vector(field.parameters()).detach()
+    differences = by_differences(lambda moved: field(t, moved, u).detach(), z)
+    torch.testing.assert_close(by_state, differences, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(by_parameters, by_differences(of_parameters(field, t, z, u), theta), rtol=1e-6, atol=1e-7)
+    assert by_parameters.shape == (4, field.n_states, len(theta))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_closure_gives_what_the_field_gives_and_can_be_differentiated(kind: str) -> None:
+    field = MAKERS[kind](2, (4, 3), "tanh")
+    shaken(field, 2)
+    t, z, u = point(field)
+    plain = field.closure()
+    torch.testing.assert_close(plain(t, z, u), field(t, z, u), rtol=0, atol=1e-15)
+    _, by_parameters = field.jacobians(t, z, u)
+    loss = plain(t, z, u).square().sum()
+    pieces = torch.autograd.grad(loss, list(field.parameters()), allow_unused=True, materialize_grads=True)
+    chained = 2 * torch.einsum("bn,bnp->p", plain(t, z, u), by_parameters)
+    torch.testing.assert_close(torch.cat([p.flatten() for p in pieces]), chained.detach(), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_slopes_and_curvatures_of_the_activations(activation: str) -> None:
+    function, slope, curvature = ACTIVATIONS[activation]
+    a = torch.linspace(-4, 4, 41, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(slope(a), by_differences(function, a)[..., 0], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(curvature(a), by_differences(slope, a)[..., 0], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (4, 3), (4, 3, 5)])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_hessian_and_gradient_jacobians_of_a_scalar_network(activation: str, hidden: tuple[int, ...]) -> None:
+    net = LinearPlusMLP(3, 1, hidden, activation)
+    shaken(net, 3)
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    gradient = net.input_jacobian(x)[:, 0]
+    torch.testing.assert_close(gradient.detach(), by_differences(lambda y: net(y)[:, 0].detach(), x), rtol=1e-6, atol=1e-8)
+    hessian = net.hessian(x).detach()
+    torch.testing.assert_close(hessian, by_differences(lambda y: net.input_jacobian(y)[:, 0].detach(), x), rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(hessian, hessian.mT, rtol=0, atol=1e-12)
+    by_input, by_parameters = (part.detach() for part in net.gradient_jacobians(x))
+    torch.testing.assert_close(by_input, hessian, rtol=1e-12, atol=1e-12)
+    for i in range(4):
+        for k in range(3):
+            pieces = torch.autograd.grad(
+                gradient[i, k], list(net.parameters()), retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            torch.testing.assert_close(by_parameters[i, k], torch.cat([p.flatten() for p in pieces]), rtol=1e-11, atol=1e-12)
+
+
+def test_a_network_without_hidden_layers_is_affine() -> None:
+    net = LinearPlusMLP(3, 2, (), "tanh")
+    shaken(net, 4)
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    slope = (net.linear.weight + net.layers[0].weight).detach()
+    torch.testing.assert_close(net(x).detach(), x @ slope.T + net.layers[0].bias.detach(), rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(net.jacobians(x)[0].detach(), slope.expand(4, 2, 3), rtol=1e-14, atol=1e-14)
+
+
+def test_an_unknown_activation_names_the_closest() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown activation 'tan'; did you mean 'tanh'\? Choose from: silu, sine, softplus, tanh"):
+        FirstOrderField(2, 0, (4,), "tan")

@@ -1,0 +1,100 @@
+"""What each field promises by its structure: kinematics, energy, divergence, a quiet start, and names of its parameters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from physode.fields import AbstractField, FirstOrderField, HamiltonianField, SecondOrderField
+
+FIELDS: dict[str, AbstractField] = {
+    "first-order": FirstOrderField(3, 1, (6, 5), "tanh"),
+    "second-order": SecondOrderField(2, 1, (6, 5), "silu"),
+    "hamiltonian": HamiltonianField(2, 1, (6, 5), "softplus"),
+    "separable": HamiltonianField(2, 1, (6, 5), "sine", separable=True),
+}
+
+
+def random_states(n_states: int, batch: int = 6) -> torch.Tensor:
+    return torch.randn(batch, n_states, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+
+
+def hamiltonian(*, separable: bool, n_inputs: int = 0) -> HamiltonianField:
+    field = HamiltonianField(2, n_inputs, (6, 5), "tanh", separable=separable).double()
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for parameter in field.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return field
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_hamiltonian_field_keeps_volume_and_energy(separable: bool) -> None:
+    field = hamiltonian(separable=separable)
+    z = random_states(4).requires_grad_()
+    no_inputs = z.new_zeros(6, 0)
+    flow = field(z.new_zeros(6), z, no_inputs).detach()
+    divergence = field.state_jacobian(z.new_zeros(6), z, no_inputs).diagonal(dim1=1, dim2=2).sum(1).detach()
+    torch.testing.assert_close(divergence, torch.zeros_like(divergence), rtol=0, atol=1e-13)
+    (gradient,) = torch.autograd.grad(field.hamiltonian(z).sum(), z)
+    torch.testing.assert_close(field.gradient(z).detach(), gradient, rtol=1e-12, atol=1e-13)
+    assert float((gradient * flow).sum(1).abs().max()) < 1e-12
+    assert float(flow.norm(dim=1).min()) > 0.1
+    torch.testing.assert_close(flow, torch.cat([gradient[:, 2:], -gradient[:, :2]], dim=1), rtol=1e-12, atol=1e-13)
+
+
+def test_a_separable_hamiltonian_moves_positions_by_momenta_alone() -> None:
+    z = random_states(4)
+    nothing = (z.new_zeros(6), z.new_zeros(6, 0))
+    for separable in (True, False):
+        field = hamiltonian(separable=separable)
+        jacobian = field.state_jacobian(nothing[0], z, nothing[1]).detach()
+        of_own = torch.cat([jacobian[:, :2, :2], jacobian[:, 2:, 2:]]).abs().max()
+        assert field.separable is separable
+        assert float(of_own) == 0 if separable else float(of_own) > 0.1
+
+
+def test_inputs_push_the_momenta_alone() -> None:
+    field = hamiltonian(separable=False, n_inputs=3)
+    z, u = random_states(4), random_states(3)
+    push = (field(z[:, 0], z, u) - field(z[:, 0], z, torch.zeros_like(u))).detach()
+    torch.testing.assert_close(push[:, 2:], u @ field.coupling.detach().T, rtol=1e-12, atol=1e-13)
+    assert float(push[:, :2].abs().max()) == 0
+
+
+def test_a_second_order_field_moves_positions_by_the_velocities() -> None:
+    field = SecondOrderField(2, 1, (6,), "tanh").double()
+    z, u = random_states(4), random_states(1)
+    out = field(z[:, 0], z, u).detach()
+    assert torch.equal(out[:, :2], z[:, 2:])
+    torch.testing.assert_close(out[:, 2:], field.net(torch.cat([z, u], dim=1)).detach(), rtol=0, atol=1e-15)
+    assert field.n_states == 4
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_penalty_groups_name_the_network_once_and_leave_the_linear_part_free(name: str) -> None:
+    field = FIELDS[name]
+    existing = dict(field.named_parameters())
+    named = [parameter for group in field.penalty_groups() for parameter in group]
+    assert set(named) <= set(existing)
+    assert len(named) == len(set(named))
+    free = set(existing) - set(named)
+    last = {key for key in existing if key.endswith("layers.2.bias")}
+    linear = {key for key in existing if key.endswith("linear.weight")}
+    assert free == last | linear | {key for key in existing if key.startswith(("quadratic", "coupling"))}
+    assert len(field.penalty_groups()) == (6 if name == "separable" else 3)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_fresh_field_is_close_to_standing_still_and_follows_the_seed(name: str) -> None:
+    def make(seed: int) -> AbstractField:
+        torch.manual_seed(seed)
+        field: AbstractField = HamiltonianField(2, 1, (64,), "tanh") if name == "hamiltonian" else FirstOrderField(4, 1, (64,), "tanh")
+        return field.double()
+
+    z, u = random_states(4), random_states(1)
+    with torch.random.fork_rng():
+        first, again, other = (make(seed)(z[:, 0], z, u).detach() for seed in (0, 0, 1))
+    assert 0 < float(first.abs().max()) < 0.1
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
