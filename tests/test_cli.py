@@ -40,8 +40,8 @@ def refused(run, *arguments):
 
 
 def test_simulate_writes_what_was_asked_for(run, tmp_path):
-    run("simulate", "pendulum", "-o", "p.nc", "--observe", "theta", "--noise", "0.1", "--trajectories", "3", "--points", "11", "--duration", "2",
-        "--parameter", "gravity=1.62", "--seed", "4")  # fmt: skip
+    drawn = ["--trajectories", "3", "--points", "11", "--duration", "2", "--parameter", "gravity=1.62", "--seed", "4"]
+    run("simulate", "pendulum", "-o", "p.nc", "--observe", "theta", "--noise", "0.1", *drawn)
     found = trajectories.read(tmp_path / "p.nc")
     expected = systems.get("pendulum", gravity=1.62).simulate(np.linspace(0, 2, 11), n_trajectories=3, observe=["theta"], noise=0.1, seed=4)
     xr.testing.assert_equal(found, expected)
@@ -130,7 +130,8 @@ def test_errors_that_are_not_ours_are_not_hidden(run, monkeypatch):
 
 
 def test_a_quick_program_does_not_load_torch():
-    code = "import sys; from typer.testing import CliRunner; from physode.cli import app; CliRunner().invoke(app, ['systems']); print('torch' in sys.modules)"
+    calls = ["import sys", "from typer.testing import CliRunner", "from physode.cli import app", "CliRunner().invoke(app, ['systems'])"]
+    code = "; ".join([*calls, "print('torch' in sys.modules)"])
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html.parser
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_page_is_well_formed_and_sealed():
 
 def test_headings_are_in_order():
     levels = [int(tag[1]) for tag, _ in PLAIN.tags if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_every_number_of_the_table_is_that_of_the_result():

@@ -87,8 +87,8 @@ def compare(
     --------
     >>> import numpy as np, physode
     >>> from physode import systems
-    >>> ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 40))
-    >>> tree = physode.compare(["sonode"], ds, seeds=1, workers=1)
+    >>> ds = systems.get("damped-oscillator").simulate(np.linspace(0, 6, 30))
+    >>> tree = physode.compare({"small": physode.SecondOrderNeuralODE(hidden=(4,))}, ds, seeds=1, workers=1)
     >>> bool(physode.summary(tree)["r2_x"].min() > 0.99)
     True
     """

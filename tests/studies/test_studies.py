@@ -65,7 +65,8 @@ from pathlib import Path
 
 def run(settings, model, seed):
     log = Path(settings["log"])
-    log.write_text(log.read_text() + f"{model.registry_name} {model.hidden} {seed}\\n" if log.exists() else f"{model.registry_name} {model.hidden} {seed}\\n")
+    with log.open("a") as handle:
+        handle.write(f"{model.registry_name} {model.hidden} {seed}\\n")
     if seed == 2:
         raise RuntimeError("no luck")
     return {"error": 0.001 * (seed + 1), "power": settings["power"]}
