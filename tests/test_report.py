@@ -198,7 +198,7 @@ def test_verdicts_follow_from_the_numbers():
     tree = make_tree()
     metrics, models = tree["metrics"].to_dataset(), tree["models"].to_dataset()
     poor = xr.DataTree.from_dict({"/metrics": metrics.assign(nrmse=metrics.nrmse * 0 + 0.9), "/models": models})
-    assert trust(poor)[0].level == "poor" and "hardly better than the mean" in trust(poor)[0].sentences[1]
+    assert trust(poor)[0].level == "poor" and "does not follow the data that it was fitted to" in trust(poor)[0].sentences[2]
     absorbed = xr.DataTree.from_dict({"/metrics": metrics, "/models": models.assign(solver_error=models.solver_error * 0 + 0.01)})
     assert "the network has absorbed part of that error" in trust(absorbed)[0].sentences[2] and trust(absorbed)[0].level == "caution"
 

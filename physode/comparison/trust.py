@@ -17,10 +17,10 @@ SOLVED, SHARE = 1e-4, 0.1
 """The training solver solved the learned equation if its error is below this share of the spread, or this share of the residual."""
 
 GOOD, POOR = 0.1, 0.5
-"""Error over the spread: a forecast below the first is good, above the second hardly better than the mean."""
+"""Error over the spread: a forecast below the first is good, above the second it fails."""
 
 EXPLAINED = 0.25
-"""R2 on held-out data below which a forecast is hardly better than the mean, where its error is not small anyway."""
+"""R2 below which a rough forecast explains little of what varies within the held-out part."""
 
 OVERFIT = 3.0
 """Ratio of test to training error above which a model knows its training data better than the system."""
@@ -92,18 +92,19 @@ def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
     worst, median = float(test.max()), float(test.median())
     if not np.isfinite(median):
         return [(1, "There is no error on held-out data to judge it by.")]
-    explained = float(scores["r2"].sel(split="test").mean("state").median())
-    severity = 0 if worst < GOOD else 1 if median < POOR and explained > EXPLAINED else 2
-    words = (
-        "It forecasts held-out data well",
-        "Its forecast of held-out data is rough",
-        "Its forecast of held-out data is hardly better than the mean",
-    )
+    severity = 0 if worst < GOOD else 1 if median < POOR else 2
+    words = ("It forecasts held-out data well", "Its forecast of held-out data is rough", "Its forecast of held-out data fails")
     out = [(severity, f"{words[severity]}: the error is {number(median)} of the data's spread (worst seed {number(worst)}).")]
-    if float(train.median()) > 0 and float((test / train).median()) > OVERFIT and worst > GOOD / 2:
+    explained = float(scores["r2"].sel(split="test").mean("state").median())
+    if severity and explained < EXPLAINED:
+        out.append((1, f"It explains little of what varies within the held-out part (R2 {number(explained)})."))
+    fitted = float(train.median())
+    if fitted > POOR:
         out.append(
-            (1, f"The error on held-out data is {number(float((test / train).median()))} times that on the training data: it overfits.")
+            (2, f"It does not follow the data that it was fitted to (error {number(fitted)} of their spread): it cannot represent them.")
         )
+    elif fitted > 0 and worst > GOOD / 2 and (ratio := float((test / train).median())) > OVERFIT:
+        out.append((1, f"The error on held-out data is {number(ratio)} times that on the training data: it overfits."))
     return out
 
 
