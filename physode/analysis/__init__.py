@@ -2,9 +2,11 @@
 
 from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
 from physode.analysis.backward import backward_prediction
+from physode.analysis.distillation import distill
 from physode.analysis.energy import energy_drift
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
+from physode.analysis.library import term_library
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
 from physode.analysis.periodic_orbit import periodic_orbit
 from physode.analysis.rosenstein import exponent_of_series
@@ -13,6 +15,7 @@ from physode.analysis.velocity import recovered_velocity
 __all__ = [
     "attractor_distance",
     "backward_prediction",
+    "distill",
     "energy_drift",
     "exponent_of_series",
     "fixed_points",
@@ -23,4 +26,5 @@ __all__ = [
     "recovered_velocity",
     "spectrum_distance",
     "state_space_divergence",
+    "term_library",
 ]

@@ -1,0 +1,70 @@
+"""The terms that an equation may be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.errors import PhysodeError
+
+__all__ = ["Term", "term_library"]
+
+Term = Callable[[Array], Array]
+"""A function from states (batch, state) to (batch,)."""
+
+
+def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] | None = None) -> dict[str, Term]:
+    """Make a library of terms: powers and products of the states, sine and cosine of angles, and the user's own.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Whose states are meant; those in "rad" are angles.
+    degree : int, default 3
+        Highest total power.
+    extra : mapping of str to callable, optional
+        More terms, under the formulas that equations are to show, such as ``{"exp(x)": lambda z: np.exp(z[:, 0])}``.
+
+    Returns
+    -------
+    dict
+        Formula and function of each term, the simple ones first.
+
+    Raises
+    ------
+    PhysodeError
+        If the degree is negative.
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> list(term_library(systems.get("pendulum"), degree=2))
+    ['1', 'theta', 'omega', 'theta**2', 'theta*omega', 'omega**2', 'sin(theta)', 'cos(theta)']
+    """
+    if degree < 0:
+        raise PhysodeError(f"degree is {degree}; give zero or a positive number.")
+    terms: dict[str, Term] = {"1": lambda z: np.ones(len(z))}
+    for power in range(1, degree + 1):
+        for chosen in combinations_with_replacement(range(len(dynamics.states)), power):
+            terms[_formula(dynamics.states, chosen)] = _product(chosen)
+    for i, name in enumerate(dynamics.states):
+        if unit_of(dynamics, name) == "rad":
+            terms[f"sin({name})"] = _of_state(np.sin, i)
+            terms[f"cos({name})"] = _of_state(np.cos, i)
+    return terms | dict(extra or {})
+
+
+def _formula(states: Sequence[str], chosen: tuple[int, ...]) -> str:
+    powers = {i: chosen.count(i) for i in chosen}
+    return "*".join(states[i] if power == 1 else f"{states[i]}**{power}" for i, power in powers.items())
+
+
+def _product(chosen: tuple[int, ...]) -> Term:
+    return lambda z: np.asarray(np.prod(z[:, list(chosen)], axis=1))
+
+
+def _of_state(function: Callable[[Array], Array], i: int) -> Term:
+    return lambda z: function(z[:, i])
