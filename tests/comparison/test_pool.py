@@ -90,7 +90,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path):
     assert done.stdout == "main runs\n[('a', 'done'), ('b', 'done')]\n", done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_no_worker_outlives_its_parent(tmp_path, number):
     path = script(tmp_path, [("a", "wait_forever", ()), ("b", "note", ("b",))])
     parent = subprocess.Popen([sys.executable, path], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
