@@ -31,7 +31,7 @@ class StepGrid:
     @property
     def time(self) -> Tensor:
         """Times of all grid points, shape (batch, steps + 1)."""
-        return self.start[:, None] + torch.cat([torch.zeros_like(self.step[:, :1]), self.step.cumsum(1)], dim=1)
+        return self.start[:, None] + torch.cat([torch.zeros_like(self.start)[:, None], self.step.cumsum(1)], dim=1)
 
 
 def step_grid(time: Tensor, max_step: float) -> StepGrid:
@@ -51,9 +51,8 @@ def step_grid(time: Tensor, max_step: float) -> StepGrid:
     """
     gaps = time.diff(dim=1)
     count = torch.ceil(gaps / max_step - 1e-9).clamp(min=1).nan_to_num(0).long()
-    zero = torch.zeros_like(count[:, :1])
-    index = torch.cat([zero, count.cumsum(1)], dim=1)
-    n_steps = int(index[:, -1].max()) if index.shape[1] > 1 else 0
+    index = torch.cat([count.new_zeros(len(time), 1), count.cumsum(1)], dim=1)
+    n_steps = int(index[:, -1].max())
     position = torch.arange(n_steps).expand(len(time), -1)
     interval = torch.searchsorted(index[:, 1:].contiguous(), position.contiguous(), right=True)
     inside = interval < gaps.shape[1]
