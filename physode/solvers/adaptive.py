@@ -42,7 +42,7 @@ class AdaptiveSolver(AbstractSolver):
     adjoint : bool
         Differentiate by the continuous adjoint, in constant memory, rather than by backpropagation.
     rtol, atol : float
-        Local error tolerances in scaled units.
+        Local error tolerances in scaled units; steps end at the observation times, so that they hold there.
     """
 
     method: str
@@ -63,7 +63,8 @@ class AdaptiveSolver(AbstractSolver):
         run = torchdiffeq.odeint_adjoint if self.adjoint else torchdiffeq.odeint
         with_inputs = _WithInputs(field, inputs, time[:, 0])
         try:
-            states = run(with_inputs, initial, valid, method=self.method, rtol=self.rtol, atol=self.atol)
+            # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance.
+            states = run(with_inputs, initial, valid, method=self.method, rtol=self.rtol, atol=self.atol, options={"step_t": valid})
         except AssertionError as error:
             if "underflow" not in str(error) and "non-finite" not in str(error):
                 raise

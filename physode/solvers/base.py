@@ -28,7 +28,7 @@ class AbstractSolver(ABC):
         inputs : callable
             u(t).
         max_step : float
-            Largest step; adaptive methods use it as the first one.
+            Largest step of a fixed-step method; adaptive methods choose their own.
 
         Returns
         -------
