@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +31,7 @@ class HamiltonianField(AbstractField):
         Whether H = V(q) + T(p), with a network for each.
     """
 
-    def __init__(
-        self, n_positions: int, n_inputs: int, hidden: Sequence[int], activation: str, *, separable: bool = False
-    ) -> None:
+    def __init__(self, n_positions: int, n_inputs: int, hidden: Sequence[int], activation: str, *, separable: bool = False) -> None:
         super().__init__()
         self.n_positions, self.n_states, self.n_inputs = n_positions, 2 * n_positions, n_inputs
         self.separable = separable
@@ -43,24 +42,25 @@ class HamiltonianField(AbstractField):
 
     def hamiltonian(self, z: Tensor) -> Tensor:
         """Learned energy H(z), shape (batch,); defined up to a constant."""
-        parts = [
-            0.5 * (part @ matrix * part).sum(1) + net(part)[:, 0]
-            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
-        ]
+        parts = [0.5 * (part @ matrix * part).sum(1) + net(part)[:, 0] for part, net, matrix in self._terms(z)]
         return torch.stack(parts).sum(0)
 
     def gradient(self, z: Tensor) -> Tensor:
         """dH/dz, shape (batch, n_states)."""
-        parts = [
-            0.5 * part @ (matrix + matrix.T) + net.input_jacobian(part)[:, 0]
-            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
-        ]
-        return torch.cat(parts, dim=1)
+        return self._gradient_closure()(z)
+
+    def _gradient_closure(self) -> Callable[[Tensor], Tensor]:
+        nets = [net.gradient_closure() for net in self.nets]
+        symmetric = [0.5 * (matrix + matrix.T) for matrix in self.quadratic]
+        if not self.separable:
+            return lambda z: torch.addmm(nets[0](z), z, symmetric[0])
+        n = self.n_positions
+        return lambda z: torch.cat([z[:, :n] @ symmetric[0] + nets[0](z[:, :n]), z[:, n:] @ symmetric[1] + nets[1](z[:, n:])], dim=1)
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""
         hessians, of_nets, of_quadratics = [], [], []
-        for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True):
+        for part, net, matrix in self._terms(z):
             hessian, by_net = net.gradient_jacobians(part)
             size = part.shape[1]
             eye = torch.eye(size, dtype=z.dtype, device=z.device)
@@ -76,27 +76,36 @@ class HamiltonianField(AbstractField):
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
-        hessians = [
-            net.hessian(part) + 0.5 * (matrix + matrix.T)
-            for part, net, matrix in zip(self._parts(z), self.nets, self.quadratic, strict=True)
-        ]
+        hessians = [net.hessian(part) + 0.5 * (matrix + matrix.T) for part, net, matrix in self._terms(z)]
         return _turn(_block_diagonal(hessians), self.n_positions)
 
-    def _parts(self, z: Tensor) -> list[Tensor]:
-        return [z[:, : self.n_positions], z[:, self.n_positions :]] if self.separable else [z]
+    def _terms(self, z: Tensor) -> Iterator[tuple[Tensor, LinearPlusMLP, Tensor]]:
+        """What each term of H depends on, with its network and its quadratic form."""
+        parts = [z[:, : self.n_positions], z[:, self.n_positions :]] if self.separable else [z]
+        return zip(parts, self._networks, self.quadratic, strict=True)
+
+    @property
+    def _networks(self) -> tuple[LinearPlusMLP, ...]:
+        return tuple(cast(LinearPlusMLP, net) for net in self.nets)
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""
-        return [group for k, net in enumerate(self.nets) for group in net.penalty_groups(f"nets.{k}")]
+        return [group for k, net in enumerate(self._networks) for group in net.penalty_groups(f"nets.{k}")]
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate d[q, p]/dt; see `AbstractField.forward`."""
-        gradient = self.gradient(z)
-        n = self.n_positions
-        force = -gradient[:, :n]
-        if self.n_inputs:
-            force = force + u @ self.coupling.T
-        return torch.cat([gradient[:, n:], force], dim=1)
+        return self.closure()(t, z, u)
+
+    def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """See `AbstractField.closure`."""
+        gradient, n, coupling = self._gradient_closure(), self.n_positions, self.coupling
+
+        def evaluate(t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+            slope = gradient(z)
+            force = -slope[:, :n]
+            return torch.cat([slope[:, n:], force + u @ coupling.T if self.n_inputs else force], dim=1)
+
+        return evaluate
 
 
 def _turn(gradient_rows: Tensor, n: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +55,15 @@ class LinearPlusMLP(nn.Module):
         self.linear = nn.Linear(n_in, n_out, bias=False)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([n_in, *hidden, n_out]))
         nn.init.zeros_(self.linear.weight)
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._affine):
             last = number == len(hidden)
             nn.init.normal_(layer.weight, std=(0.01 if last else 1.0) / math.sqrt(layer.in_features))
             nn.init.zeros_(layer.bias) if last else nn.init.uniform_(layer.bias, -1.0, 1.0)
+
+    @property
+    def _affine(self) -> tuple[nn.Linear, ...]:
+        """The hidden layers and the last one, typed."""
+        return tuple(cast(nn.Linear, layer) for layer in self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (batch, n_in) to (batch, n_out)."""
@@ -65,7 +71,7 @@ class LinearPlusMLP(nn.Module):
 
     def closure(self) -> Function:
         """Give the same map as a plain function, without a module's overhead at each call; still differentiable."""
-        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self.layers]
+        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self._affine]
         skip, function = self.linear.weight.T, self.function
 
         def evaluate(x: Tensor) -> Tensor:
@@ -76,15 +82,35 @@ class LinearPlusMLP(nn.Module):
 
         return evaluate
 
+    def gradient_closure(self) -> Function:
+        """Give the gradient of a scalar network (n_out = 1) as a plain function from (batch, n_in) to itself; still differentiable."""
+        layers = [(layer.weight, layer.bias) for layer in self.layers]
+        hidden, (last, _) = layers[:-1], layers[-1]
+        function, slope, skip = self.function, self.slope, self.linear.weight
+
+        def evaluate(x: Tensor) -> Tensor:
+            slopes, out = [], x
+            for weight, shift in hidden:
+                before = torch.addmm(shift, out, weight.T)
+                out = function(before)
+                slopes.append(slope(before))
+            back = last
+            for (weight, _), bend in zip(reversed(hidden), reversed(slopes), strict=True):
+                back = (back * bend) @ weight
+            return back + skip
+
+        return evaluate
+
     def input_jacobian(self, x: Tensor) -> Tensor:
         """Differentiate the result by x, shape (batch, n_out, n_in); itself differentiable."""
-        slopes = []
-        for layer in self.layers[:-1]:
-            before = layer(x if not slopes else activity)
+        *hidden, last = self._affine
+        activity, slopes = x, []
+        for layer in hidden:
+            before = layer(activity)
             activity = self.function(before)
             slopes.append(self.slope(before))
-        back = self.layers[-1].weight.expand(len(x), -1, -1)
-        for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
+        back = last.weight.expand(len(x), -1, -1)
+        for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
             back = (back * slope[:, None, :]) @ layer.weight
         return back + self.linear.weight
 
@@ -96,17 +122,18 @@ class LinearPlusMLP(nn.Module):
         by_input : Tensor, shape (batch, n_out, n_in)
         by_parameters : Tensor, shape (batch, n_out, n_parameters), in the order of ``parameters()``
         """
+        layers = self._affine
         activity, slopes = [x], []
-        for layer in self.layers[:-1]:
+        for layer in layers[:-1]:
             before = layer(activity[-1])
             activity.append(self.function(before))
             slopes.append(self.slope(before))
-        batch, n_out = x.shape[0], self.layers[-1].out_features
+        batch, n_out = x.shape[0], layers[-1].out_features
         back = torch.eye(n_out, dtype=x.dtype, device=x.device).expand(batch, n_out, n_out)
         pieces: list[Tensor] = []
-        for number in range(len(self.layers) - 1, -1, -1):
+        for number in range(len(layers) - 1, -1, -1):
             pieces = [(back[..., None] * activity[number][:, None, None, :]).flatten(2), back, *pieces]
-            back = back @ self.layers[number].weight
+            back = back @ layers[number].weight
             if number:
                 back = back * slopes[number - 1][:, None, :]
         eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
@@ -124,10 +151,11 @@ class LinearPlusMLP(nn.Module):
             Hessian of the network.
         by_parameters : Tensor, shape (batch, n_in, n_parameters), in the order of ``parameters()``
         """
+        layers = self._affine
         batch, n_in = x.shape
         eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(batch, n_in, n_in)
         activity, moved, slopes, bends = [x], [eye], [], []
-        for layer in self.layers[:-1]:
+        for layer in layers[:-1]:
             before, push = layer(activity[-1]), moved[-1] @ layer.weight.T
             slope = self.slope(before)
             activity.append(self.function(before))
@@ -136,10 +164,10 @@ class LinearPlusMLP(nn.Module):
             bends.append(push * self.curvature(before)[:, None, :])
         back, turned = x.new_ones(batch, 1), x.new_zeros(batch, n_in, 1)
         pieces: list[Tensor] = []
-        for number in range(len(self.layers) - 1, -1, -1):
+        for number in range(len(layers) - 1, -1, -1):
             weight = turned[..., None] * activity[number][:, None, None, :] + back[:, None, :, None] * moved[number][:, :, None, :]
             pieces = [weight.flatten(2), turned, *pieces]
-            back, turned = back @ self.layers[number].weight, turned @ self.layers[number].weight
+            back, turned = back @ layers[number].weight, turned @ layers[number].weight
             if number:
                 turned = turned * slopes[number - 1][:, None, :] + back[:, None, :] * bends[number - 1]
                 back = back * slopes[number - 1]
@@ -147,19 +175,23 @@ class LinearPlusMLP(nn.Module):
 
     def hessian(self, x: Tensor) -> Tensor:
         """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""
-        moved, pushes, slopes, bends, activity = None, [], [], [], x
-        for layer in self.layers[:-1]:
+        layers = self._affine
+        pushes: list[Tensor] = []
+        slopes: list[Tensor] = []
+        bends: list[Tensor] = []
+        activity = x
+        for layer in layers[:-1]:
             before = layer(activity)
-            push = layer.weight.T.expand(len(x), -1, -1) if moved is None else moved @ layer.weight.T
+            turned = layer.weight.T
+            push = (pushes[-1] * slopes[-1][:, None, :]) @ turned if pushes else turned.expand(len(x), -1, -1)
             activity, slope = self.function(before), self.slope(before)
-            moved = push * slope[:, None, :]
             pushes.append(push)
             slopes.append(slope)
             bends.append(self.curvature(before))
-        back, out = self.layers[-1].weight.expand(len(x), -1), x.new_zeros(len(x), x.shape[1], x.shape[1])
+        back, out = layers[-1].weight.expand(len(x), -1), x.new_zeros(len(x), x.shape[1], x.shape[1])
         for number in range(len(slopes) - 1, -1, -1):
             out = out + (pushes[number] * (back * bends[number])[:, None, :]) @ pushes[number].mT
-            back = (back * slopes[number]) @ self.layers[number].weight
+            back = (back * slopes[number]) @ layers[number].weight
         return out
 
     def penalty_groups(self, prefix: str) -> list[list[str]]:

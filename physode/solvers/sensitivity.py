@@ -65,9 +65,8 @@ def trajectory_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stage
     n_observations = grid.index.shape[1]
     by_initial = step_state.new_zeros(batch, n_observations, n, n)
     by_parameters = step_parameters.new_zeros(batch, n_observations, n, n_parameters)
-    reached: list[tuple[Tensor, Tensor]] = [torch.nonzero(grid.index == k, as_tuple=True) for k in range(steps + 1)]
     for k in range(steps + 1):
-        who, which = reached[k]
+        who, which = torch.nonzero(grid.index == k, as_tuple=True)
         by_initial[who, which] = flow[who]
         by_parameters[who, which] = bent[who]
         if k < steps:

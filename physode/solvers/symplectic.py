@@ -64,4 +64,5 @@ def implicit_midpoint_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor
             if not float(change.abs().max()) > size:
                 break
     defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)
-    return guess - torch.linalg.solve(matrix, defect)
+    solved: Tensor = guess - torch.linalg.solve(matrix, defect)
+    return solved
