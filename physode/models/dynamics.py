@@ -25,7 +25,7 @@ __all__ = ["LearnedDynamics"]
 
 Array = NDArray[np.float64]
 
-FINER = 4
+FINER = 2
 """Predictions take steps this much smaller than training did."""
 
 

@@ -17,7 +17,7 @@ from physode.models.encoding import encode, finite_inputs
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import RungeKuttaSolver, get_solver
-from physode.training.fit import FitSettings, Fitted, Guess, fit_field
+from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
 from physode.trajectories import times, values
@@ -170,7 +170,7 @@ def _result(
 ) -> FitResult:
     scale = scaling.scale[list(layout.index)]
     noise = dict(zip(layout.observed, (fitted.noise.numpy() * scale).tolist(), strict=True))
-    honest = not fitted.solver_error > max(0.1 * fitted.loss, 1e-9)
+    honest = not fitted.solver_error > max(SMALL_SOLVER_ERROR * fitted.loss, NEGLIGIBLE)
     message = {
         "converged": "The fit converged.",
         "max_iterations": "The fit was still improving when it reached max_iterations; allow more of them for a better one.",

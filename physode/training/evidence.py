@@ -12,12 +12,12 @@ from torch import Tensor
 
 from physode.training.problem import AbstractProblem, NormalEquations
 
-__all__ = ["Evidence"]
+__all__ = ["SMALLEST_VARIANCE", "Evidence"]
 
 FREE_PRECISION = 1e-8
 """Prior precision of parameters that are not penalised: only keeps the normal equations invertible."""
-SMALLEST_VARIANCE = 1e-16
-"""Noise variance below which a scaled residual is rounding, not noise."""
+SMALLEST_VARIANCE = 1e-10
+"""Noise variance, scaled, below which a fit is as good as exact and need not go on."""
 
 
 @dataclass

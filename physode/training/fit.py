@@ -21,7 +21,7 @@ from physode.training.result import StopFit
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
 
-__all__ = ["FitSettings", "Fitted", "Guess", "fit_field"]
+__all__ = ["NEGLIGIBLE", "SMALL_SOLVER_ERROR", "FitSettings", "Fitted", "Guess", "fit_field"]
 
 MOST_MATCHED = 5000
 """Points used by the warm start."""
@@ -35,7 +35,7 @@ ACCEPTABLE, WORSE = 0.1, 3.0
 """Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
 SMALL_SOLVER_ERROR = 0.1
 """The steps are halved when the solver's error exceeds this share of the residual."""
-ROUNDING = 1e-9
+NEGLIGIBLE = 1e-5
 """Solver error, in standard deviations, that is never worth smaller steps."""
 REFINEMENT = 8
 
@@ -247,7 +247,7 @@ class _Stages:
         """Compare with a solver of much smaller steps; fit again with smaller steps until they agree."""
         for _ in range(4):
             self.fitted.solver_error = self._solver_error()
-            if not self.fitted.solver_error > max(SMALL_SOLVER_ERROR * self.fitted.loss, ROUNDING):
+            if not self.fitted.solver_error > max(SMALL_SOLVER_ERROR * self.fitted.loss, NEGLIGIBLE):
                 return
             if not isinstance(self.settings.solver, RungeKuttaSolver):
                 return

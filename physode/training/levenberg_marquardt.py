@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from physode.training.evidence import Evidence
+from physode.training.evidence import SMALLEST_VARIANCE, Evidence
 from physode.training.problem import AbstractProblem, NormalEquations
 
 __all__ = ["Point", "levenberg_marquardt"]
@@ -63,7 +63,7 @@ def levenberg_marquardt(
     iterations : int
         Largest number of accepted steps.
     tolerance : float
-        The fit has converged when three steps in a row lower both the root mean square residual and the objective by less than this share.
+        The fit has converged when three steps in a row lower the root mean square residual by less than this share.
     report : callable
         Called with each accepted `Point`; may raise to stop the fit.
 
@@ -83,7 +83,8 @@ def levenberg_marquardt(
         quiet = quiet + 1 if gain < tolerance else 0
         point = trial
         report(point)
-        if quiet >= 3:
+        exact = bool((point.squares < SMALLEST_VARIANCE * problem.counts).all())
+        if exact or quiet >= 3:
             return replace(point, converged=True)
         if iteration >= SETTLING:
             evidence.update(problem, point.theta, point.squares, equations, _eliminate(equations, 0.0)[0])
