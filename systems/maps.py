@@ -162,15 +162,22 @@ def draw_map(name: str, n: int, *, dimensions: int | None = None, noise: float =
     if noise:
         x = x + np.random.default_rng([seed, 1]).normal(0, noise, size=x.shape)
     columns = _columns(x, y)
+    dims = ("trajectory", "time")
     variables: dict[str, Any] = {
-        key: (("trajectory", "time"), values, {"units": "1", "long_name": long_name, "role": "state"})
-        for key, (values, long_name) in columns.items()
+        key: (dims, values, {"units": "1", "long_name": long_name, "role": "state"}) for key, (values, long_name) in columns.items()
     }
     coords = {
         "trajectory": ("trajectory", np.arange(int(n)), {"long_name": "trajectory"}),
         "time": ("time", np.array([0.0, 1.0]), {"units": "1", "long_name": "time"}),
     }
-    facts: dict[str, Any] = {"map": name, "meaning": chosen.meaning, "noise": noise, "seed": seed, "reference": chosen.reference, "doi": chosen.doi}
+    facts: dict[str, Any] = {
+        "map": name,
+        "meaning": chosen.meaning,
+        "noise": noise,
+        "seed": seed,
+        "reference": chosen.reference,
+        "doi": chosen.doi,
+    }
     return xr.Dataset(variables, coords, provenance(f"draw {name}", before=None, **facts))
 
 
