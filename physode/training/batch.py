@@ -33,10 +33,10 @@ class SampledInputs:
         known = self.time.nan_to_num(torch.inf).contiguous()
         last = self.time.isfinite().sum(1, keepdim=True) - 1
         right = torch.searchsorted(known, flat.contiguous()).clamp(min=1).minimum(last)
-        t0, t1 = self.time.gather(1, right - 1), self.time.gather(1, right)
-        share = ((flat - t0) / (t1 - t0)).clamp(0, 1)[..., None]
-        pick = right[..., None].expand(-1, -1, n_inputs)
-        u0, u1 = self.values.gather(1, pick - 1), self.values.gather(1, pick)
+        left = (right - 1).clamp(min=0)
+        t0, t1 = self.time.gather(1, left), self.time.gather(1, right)
+        share = torch.where(left < right, (flat - t0) / (t1 - t0), 0.0).clamp(0, 1)[..., None]
+        u0, u1 = (self.values.gather(1, end[..., None].expand(-1, -1, n_inputs)) for end in (left, right))
         return (u0 + share * (u1 - u0)).reshape(*time.shape, n_inputs)
 
 

@@ -60,8 +60,8 @@ class Evidence:
         squares: Tensor,
         equations: NormalEquations,
         reduced: Tensor,
-    ) -> None:
-        """Re-estimate the hyperparameters at a point.
+    ) -> float:
+        """Re-estimate the hyperparameters at a point; return the largest change of a prior precision's logarithm.
 
         Parameters
         ----------
@@ -70,8 +70,10 @@ class Evidence:
         """
         factor, failed = torch.linalg.cholesky_ex(reduced + torch.diag(self.per_parameter(theta)))
         if failed:
-            return
+            return 0.0
+        before = self.precision.clone()
         posterior = torch.cholesky_inverse(factor).diagonal()
+        self.precision = self.precision.clone()  # a copy of the evidence keeps its own
         used = torch.zeros_like(squares[0]) + len(theta) - sum(len(g) for g in self.groups)
         for i, group in enumerate(self.groups):
             effective = (len(group) - self.precision[i] * posterior[group].sum()).clamp(min=1e-3)
@@ -82,3 +84,4 @@ class Evidence:
         freedom = (1 - used / problem.counts.sum()).clamp(min=0.05)
         estimate = (squares / problem.counts.clamp(min=1) / freedom).clamp(min=SMALLEST_VARIANCE)
         self.variance = torch.where(self.known_noise, self.variance, estimate)
+        return float((self.precision / before).log().abs().max())

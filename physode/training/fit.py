@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -38,6 +39,8 @@ SMALL_SOLVER_ERROR = 0.1
 NEGLIGIBLE = 1e-5
 """Solver error, in standard deviations, that is never worth smaller steps."""
 REFINEMENT = 8
+"""How many times finer the solver is that the training solver is compared with."""
+MOST_HALVINGS = 4
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Fitted:
         States along the record.
     noise : Tensor, shape (n_observed,)
     solver_error : float
+        See `FitResult.solver_error`; NaN where a stopped fit was not compared.
     intervals : int
         Length of the longest windows that were fitted.
     n_evaluations, n_iterations : int
@@ -160,12 +164,13 @@ def fit_field(
                 break
             if judge is not None and (error := judge(stage.fitted)) < least:
                 best, least = replace(stage.fitted), error
-        stage.fitted = best or stage.fitted
+        stage.take_back(best)
         stage.refine()
-    except StopFit as stop:
-        stage.fitted.status = stop.status
-    except KeyboardInterrupt:
-        stage.fitted.status = "interrupted"
+    except (StopFit, KeyboardInterrupt) as stop:
+        stage.keep_running()
+        if judge is not None and best is not None and judge(stage.fitted) > least:
+            stage.take_back(best)
+        stage.fitted.status = stop.status if isinstance(stop, StopFit) else "interrupted"
     vector_to_parameters(stage.fitted.theta, vector_field.parameters())
     return stage.fitted
 
@@ -188,6 +193,8 @@ class _Stages:
         self.fitted = Fitted("max_iterations", float("inf"), guess.states, guess.noise, max_step=settings.max_step, theta=theta)
         self.groups = _group_positions(vector_field)
         self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
+        self.max_step = settings.max_step
+        self.running: Callable[[], bool] | None = None
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = noise.square().clamp(min=1e-6)
@@ -208,6 +215,7 @@ class _Stages:
         with torch.no_grad():
             point = levenberg_marquardt(problem, self.fitted.theta, states[:0], evidence, iterations=15, tolerance=0.01, report=report)
         self.fitted.theta = point.theta
+        self.fitted.n_evaluations += problem.n_evaluations
 
     def lengths(self) -> list[int]:
         """Window lengths in intervals, from about one time constant to the whole record."""
@@ -231,48 +239,84 @@ class _Stages:
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
         kept = replace(self.evidence)
-        point, states, evaluations = self._optimise(windows, prior, intervals)
-        loss = self._loss(point)
-        self.fitted.n_evaluations += evaluations
-        if loss > ACCEPTABLE and loss > WORSE * self.fitted.loss:
+        problem, point = self._optimise(windows, prior, intervals)
+        accepted = self._accept(problem, windows, intervals, point)
+        if not accepted:
             self.evidence = kept
+        return accepted
+
+    def _accept(self, problem: ShootingProblem | DescentProblem, windows: Windows, intervals: int, point: Point) -> bool:
+        """Take over where a stage stands, unless it follows the record much worse than the stage before."""
+        self.running = None
+        loss = self._loss(point)
+        self.fitted.n_evaluations += problem.n_evaluations
+        if loss > ACCEPTABLE and loss > WORSE * self.fitted.loss:
             return False
         self.fitted.theta, self.fitted.loss, self.fitted.intervals = point.theta, loss, intervals
+        self.fitted.max_step, self.fitted.solver_error = self.max_step, float("nan")
+        states = self._integrate(self.settings.solver, windows, point.initial, self.max_step)
         self.fitted.states = windows.spread(states, self.fitted.states)
         self.fitted.noise = self.evidence.variance.sqrt()
         self.fitted.status = "converged" if point.converged else "max_iterations"
         return True
 
+    def keep_running(self) -> None:
+        """Keep the last step of a stage that was stopped, on the same terms as a stage that ended."""
+        if self.running is not None:
+            self.running()
+        vector_to_parameters(self.fitted.theta, self.vector_field.parameters())
+
+    def take_back(self, best: Fitted | None) -> None:
+        """Go back to an earlier stage; what was spent since stays spent."""
+        if best is not None:
+            self.fitted = replace(best, n_evaluations=self.fitted.n_evaluations, n_iterations=self.fitted.n_iterations)
+
     def refine(self) -> None:
         """Compare with a solver of much smaller steps; fit again with smaller steps until they agree."""
-        for _ in range(4):
-            self.fitted.solver_error = self._solver_error()
+        self.fitted.solver_error = self._solver_error()
+        for _ in range(MOST_HALVINGS):
             if not self.fitted.solver_error > max(SMALL_SOLVER_ERROR * self.fitted.loss, NEGLIGIBLE):
                 return
             if not isinstance(self.settings.solver, RungeKuttaSolver):
                 return
-            self.fitted.max_step /= 2
+            self.max_step /= 2
             if not self.shoot(self.fitted.intervals):
                 return
+            self.fitted.solver_error = self._solver_error()
+
+    def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float) -> Tensor:
+        """States along windows, by the best parameters."""
+        vector_to_parameters(self.fitted.theta, self.vector_field.parameters())
+        with torch.no_grad():
+            return solver.integrate(self.vector_field, initial, windows.batch.time, windows.batch.inputs, max_step)
 
     def _solver_error(self) -> float:
         windows = cut_windows(self.batch, self.fitted.intervals)
         initial = windows.pick_initial(self.fitted.states)
-        vector_to_parameters(self.fitted.theta, self.vector_field.parameters())
-        with torch.no_grad():
-            runs = [
-                self.settings.solver.integrate(self.vector_field, initial, windows.batch.time, windows.batch.inputs, step)
-                for step in (self.fitted.max_step, self.fitted.max_step / REFINEMENT)
-            ]
-        difference = (runs[0] - runs[1])[windows.batch.values.isfinite().any(-1)][:, list(self.observed)]
+        solver, step = self.settings.solver, self.fitted.max_step
+        coarse = self._integrate(solver, windows, initial, step)
+        finer, small_step = solver.sharpened(step, REFINEMENT)
+        difference = (coarse - self._integrate(finer, windows, initial, small_step))[windows.batch.values.isfinite().any(-1)][
+            :, list(self.observed)
+        ]
         return float(difference.square().mean().sqrt())
 
-    def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int) -> tuple[Point, Tensor, int]:
-        """Run the chosen optimiser on one set of windows; also the states along them and the evaluations spent."""
-        settings, field_, name = self.settings, self.vector_field, f"windows of {intervals}"
+    def _optimise(self, windows: Windows, prior: InitialPrior, intervals: int) -> tuple[ShootingProblem | DescentProblem, Point]:
+        """Run the chosen optimiser on one set of windows."""
+        settings, field_ = self.settings, self.vector_field
+
+        def report(problem: ShootingProblem | DescentProblem) -> Callable[[Point], None]:
+            tell = self._reporter(problem, f"windows of {intervals}")
+
+            def remember(point: Point) -> None:
+                self.running = partial(self._accept, problem, windows, intervals, point)
+                tell(point)
+
+            return remember
+
         iterations, tolerance = settings.max_iterations, settings.tolerance
         if settings.optimizer == "levenberg-marquardt" and isinstance(settings.solver, RungeKuttaSolver):
-            problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.fitted.max_step)
+            problem = ShootingProblem(field_, windows.batch, self.observed, prior, settings.solver.tableau, self.max_step)
             with torch.no_grad():
                 point = levenberg_marquardt(
                     problem,
@@ -281,18 +325,14 @@ class _Stages:
                     self.evidence,
                     iterations=iterations,
                     tolerance=tolerance,
-                    report=self._reporter(problem, name),
+                    report=report(problem),
                 )
-                return point, problem.roll_out(point.theta, point.initial), problem.n_evaluations
-        descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.fitted.max_step)
+            return problem, point
+        descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.max_step)
         vector_to_parameters(self.fitted.theta, field_.parameters())
         run = lbfgs if settings.optimizer == "lbfgs" else adam
-        point = run(
-            descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=self._reporter(descent, name)
-        )
-        with torch.no_grad():
-            states = settings.solver.integrate(field_, point.initial, windows.batch.time, windows.batch.inputs, self.fitted.max_step)
-        return point, states, descent.n_evaluations
+        point = run(descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=report(descent))
+        return descent, point
 
     def _loss(self, point: Point) -> float:
         return float((point.squares.sum() / self.batch.values.isfinite().sum()).sqrt())
@@ -303,6 +343,7 @@ class _Stages:
             if not isinstance(problem, MatchingProblem):
                 loss = self._loss(point)
             else:
+                self.fitted.theta = point.theta
                 loss = float((point.squares.sum() / problem.counts.sum()).sqrt())
             self.report(self.fitted.n_iterations, loss, self.fitted.n_evaluations + problem.n_evaluations, stage)
 

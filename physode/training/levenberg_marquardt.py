@@ -22,6 +22,8 @@ LEAST_DAMPING = 1e-10
 TINY = 1e-12
 SETTLING = 2
 """Steps before the hyperparameters are first re-estimated."""
+SETTLED = 0.05
+"""Change in the logarithm of a prior precision below which the hyperparameters count as settled."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def levenberg_marquardt(
     iterations : int
         Largest number of accepted steps.
     tolerance : float
-        The fit has converged when three steps in a row lower the root mean square residual by less than this share.
+        The fit has converged when three steps in a row lower the root mean square residual by less than this share and leave the hyperparameters settled.
     report : callable
         Called with each accepted `Point`; may raise to stop the fit.
 
@@ -73,21 +75,21 @@ def levenberg_marquardt(
         The best one; never worse than the start.
     """
     point = Point(theta, initial, problem.squares(theta, initial))
-    damping, quiet = 1e-2, 0
+    damping, quiet, change = 1e-2, 0, 0.0
     for iteration in range(iterations):
         equations = problem.normal_equations(point.theta, point.initial, 1 / evidence.variance)
         trial, damping = _step(problem, point, equations, evidence, damping)
         if trial is None:
             return replace(point, converged=True)
         gain = 1 - float((trial.squares.sum() / point.squares.sum()).sqrt())
-        quiet = quiet + 1 if gain < tolerance else 0
+        quiet = quiet + 1 if gain < tolerance and change < SETTLED else 0
         point = trial
         report(point)
         exact = bool((point.squares < SMALLEST_VARIANCE * problem.counts).all())
         if exact or quiet >= 3:
             return replace(point, converged=True)
         if iteration >= SETTLING:
-            evidence.update(problem, point.theta, point.squares, equations, _eliminate(equations, 0.0)[0])
+            change = evidence.update(problem, point.theta, point.squares, equations, _eliminate(equations, 0.0)[0])
     return point
 
 

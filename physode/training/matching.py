@@ -67,4 +67,5 @@ class MatchingProblem(AbstractProblem):
     def _residual(self, theta: Tensor) -> Tensor:
         vector_to_parameters(theta, self.vector_field.parameters())
         with torch.no_grad():
-            return self.vector_field(self.time, self.states, self.inputs) - self.derivatives
+            slopes: Tensor = self.vector_field(self.time, self.states, self.inputs)
+        return slopes - self.derivatives

@@ -33,8 +33,8 @@ class Progress:
     stage: str
 
 
-class StopFit(Exception):  # noqa: N818 - a request, not an error
-    """Raised by a callback to end a fit; the best model so far is kept.
+class StopFit(Exception):
+    """Raised by a callback to end a fit, a request and no error; the best model so far is kept.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class FitResult:
     noise_std : mapping of str to float
         Noise of each observed state in its own unit: as given by the record, or as estimated.
     solver_error : float
-        Largest difference between the training solver and one with steps eight times smaller on the learned field, over the training
-        windows, in units of each state's standard deviation.
+        Root mean square difference between the training solver and one with steps (or tolerances) eight times smaller on the learned
+        field, over the training windows, in units of each state's standard deviation.
     window : float
         Duration of the longest shooting windows that were fitted, in the record's unit of time.
     history : mapping of str to list
