@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torchdiffeq
@@ -71,3 +71,7 @@ class AdaptiveSolver(AbstractSolver):
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)
+
+    def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
+        """See `AbstractSolver.sharpened`."""
+        return replace(self, rtol=self.rtol / factor, atol=self.atol / factor), max_step

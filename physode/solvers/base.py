@@ -35,3 +35,7 @@ class AbstractSolver(ABC):
         Tensor, shape (batch, observations, n_states)
             The first entry is `initial`; where the time is NaN the last state is repeated.
         """
+
+    @abstractmethod
+    def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
+        """Give the solver and largest step, so many times finer, that this one's error is measured against."""

@@ -30,6 +30,10 @@ class RungeKuttaSolver(AbstractSolver):
         states = integrate_runge_kutta(self.tableau, field, initial, grid, inputs).states
         return states.gather(1, grid.index[..., None].expand(-1, -1, states.shape[-1]))
 
+    def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
+        """See `AbstractSolver.sharpened`."""
+        return self, max_step / factor
+
 
 @dataclass(frozen=True)
 class OneStepSolver(AbstractSolver):
@@ -50,3 +54,7 @@ class OneStepSolver(AbstractSolver):
             states.append(z)
         stacked = torch.stack(states, dim=1)
         return stacked.gather(1, grid.index[..., None].expand(-1, -1, stacked.shape[-1]))
+
+    def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
+        """See `AbstractSolver.sharpened`."""
+        return self, max_step / factor
