@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations_with_replacement
+from math import comb
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.errors import PhysodeError
 
 __all__ = ["Term", "term_library"]
+
+_MOST_TERMS: Final = 1000
 
 Term = Callable[[Array], Array]
 """A function from states (batch, state) to (batch,)."""
@@ -36,7 +40,7 @@ def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] 
     Raises
     ------
     PhysodeError
-        If the degree is negative.
+        If the degree is negative, or makes more than 1000 terms.
 
     Examples
     --------
@@ -46,6 +50,11 @@ def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] 
     """
     if degree < 0:
         raise PhysodeError(f"degree is {degree}; give zero or a positive number.")
+    count = comb(len(dynamics.states) + degree, degree)
+    if count > _MOST_TERMS:
+        raise PhysodeError(
+            f"degree {degree} in {len(dynamics.states)} states makes {count} terms, more than {_MOST_TERMS}; ask for a lower one."
+        )
     terms: dict[str, Term] = {"1": lambda z: np.ones(len(z))}
     for power in range(1, degree + 1):
         for chosen in combinations_with_replacement(range(len(dynamics.states)), power):

@@ -99,6 +99,8 @@ def test_library_of_terms():
     assert [float(f(z)[0]) for f in list(terms.values())[:-1]] == [1, 2, 3, 5, 4, 6, 10, 9, 15, 25]
     with pytest.raises(PhysodeError, match="degree is -1"):
         term_library(lorenz, degree=-1)
+    with pytest.raises(PhysodeError, match="degree 20 in 3 states makes 1771 terms, more than 1000"):
+        distill(lorenz, degree=20)
 
 
 @pytest.mark.slow

@@ -35,12 +35,12 @@ def test_running_history_ends_at_the_result(lorenz):
     np.testing.assert_allclose(lorenz.running_exponent.isel(time=-1), lorenz.lyapunov_exponent, rtol=1e-12)
     np.testing.assert_allclose(lorenz.trajectory_exponent.mean("trajectory"), lorenz.lyapunov_exponent, rtol=1e-12)
     assert lorenz.time[-1] == pytest.approx(lorenz.duration + lorenz.transient)
-    between = lorenz.trajectory_exponent.std("trajectory", ddof=1) / np.sqrt(32)
+    between = lorenz.trajectory_exponent.std("trajectory", ddof=1) / np.sqrt(64)
     assert (between <= lorenz.standard_error * (1 + 1e-12)).all()
 
 
 def test_no_false_zero_at_a_stable_fixed_point():
-    found = lyapunov_spectrum(Lorenz(rho=20.0), n_trajectories=8, transient=120.0, duration=60.0)
+    found = lyapunov_spectrum(Lorenz(rho=20.0), n_trajectories=8, transient=90.0, duration=40.0)
     np.testing.assert_allclose(found.lyapunov_exponent, [-0.154792, -0.154792, -13.357083], atol=5e-4)
     assert "fixed point reached by all trajectories" in found.attrs["warnings"]
     assert "longer transient" not in found.attrs["warnings"]
@@ -70,7 +70,7 @@ def test_rk4_damps_the_harmonic_oscillator_as_theory_says():
 
 @pytest.mark.parametrize(("mu", "exponent"), [(1.0, -1.059377), (2.0, -2.382560)])
 def test_van_der_pol_has_a_zero_and_its_floquet_exponent(mu, exponent):
-    found = lyapunov_spectrum(van_der_pol(mu), n_trajectories=16, duration=300.0, transient=60.0)
+    found = lyapunov_spectrum(van_der_pol(mu), n_trajectories=16, duration=200.0, transient=40.0)
     np.testing.assert_allclose(found.lyapunov_exponent, [0, exponent], atol=4e-3)
     assert found.kaplan_yorke_dimension == pytest.approx(1.0, abs=1e-3)
     assert json.loads(found.attrs["checks"])["chaotic"] is False
@@ -117,8 +117,10 @@ def test_diverging_trajectories_are_left_out_and_told():
 
 def test_short_runs_and_slow_decay_are_told():
     short = lyapunov_spectrum(Lorenz(), n_trajectories=4, duration=12.0)
-    assert "too short: 100 time scales; use a duration of at least 24." in short.attrs["warnings"]
-    longer = lyapunov_spectrum(Lorenz(), n_trajectories=4, duration=60.0)
+    assert "too short to tell chaos from regular motion" in short.attrs["warnings"]
+    regular = lyapunov_spectrum(pendulum(), n_trajectories=4, duration=100.0)
+    assert "too short: 100 time scales; use a duration of at least 200." in regular.attrs["warnings"]
+    longer = lyapunov_spectrum(Lorenz(), n_trajectories=4, duration=48.0)
     assert "too short: " in longer.attrs["warnings"]
     assert "Lyapunov times" in longer.attrs["warnings"]
     slow = lyapunov_spectrum(linear([[-0.01, 1], [-1, -0.01]]), n_trajectories=4, duration=300.0, transient=10.0)
@@ -205,9 +207,9 @@ def test_stepper_is_of_fourth_order():
 
 def test_step_shrinks_where_the_field_is_fierce():
     states = np.random.default_rng(0).uniform(-2, 2, (256, 2))
-    assert choose_step(van_der_pol(0.1), states) == pytest.approx(0.1)
+    assert choose_step(van_der_pol(0.1), states) == pytest.approx(0.125)
     assert choose_step(van_der_pol(10.0), states) < 0.02
-    assert choose_step(linear(np.zeros((2, 2))), states) == pytest.approx(0.1)
+    assert choose_step(linear(np.zeros((2, 2))), states) == pytest.approx(0.125)
 
 
 @pytest.mark.parametrize(("time", "rate"), [("s", "s-1"), ("1", "1"), ("", ""), ("1e3 yr", "(1e3 yr)-1")])
