@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -50,7 +50,7 @@ class HamiltonianField(AbstractField):
         return self._gradient_closure()(z)
 
     def _gradient_closure(self) -> Callable[[Tensor], Tensor]:
-        nets = [net.gradient_closure() for net in self.nets]
+        nets = [net.gradient_closure() for net in self._networks]
         symmetric = [0.5 * (matrix + matrix.T) for matrix in self.quadratic]
         if not self.separable:
             return lambda z: torch.addmm(nets[0](z), z, symmetric[0])

@@ -84,7 +84,7 @@ class LinearPlusMLP(nn.Module):
 
     def gradient_closure(self) -> Function:
         """Give the gradient of a scalar network (n_out = 1) as a plain function from (batch, n_in) to itself; still differentiable."""
-        layers = [(layer.weight, layer.bias) for layer in self.layers]
+        layers = [(layer.weight, layer.bias) for layer in self._affine]
         hidden, (last, _) = layers[:-1], layers[-1]
         function, slope, skip = self.function, self.slope, self.linear.weight
 

@@ -128,7 +128,10 @@ def lbfgs(
             loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    return _loop(problem, start, rows, evidence, lambda: optimiser.step(closure), iterations // STEPS_PER_REPORT, tolerance, report)
+    def several() -> None:
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
+
+    return _loop(problem, start, rows, evidence, several, iterations // STEPS_PER_REPORT, tolerance, report)
 
 
 def adam(

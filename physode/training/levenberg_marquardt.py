@@ -65,7 +65,8 @@ def levenberg_marquardt(
     iterations : int
         Largest number of accepted steps.
     tolerance : float
-        The fit has converged when three steps in a row lower the root mean square residual by less than this share and leave the hyperparameters settled.
+        The fit has converged when three steps in a row lower the root mean square residual by less than this share
+        and leave the hyperparameters settled.
     report : callable
         Called with each accepted `Point`; may raise to stop the fit.
 
