@@ -71,7 +71,7 @@ def test_jacobians_have_components_in_rows():
 
 @pytest.mark.parametrize(
     ("mu", "period", "exponent"),
-    [(0.5, 6.380676, -0.507731), (2.0, 7.629874, -2.382560), (5.0, 11.612231, -7.358794)],
+    [(0.5, 6.380676, -0.507731), (2.0, 7.629874, -2.382560), pytest.param(5.0, 11.612231, -7.358794, marks=pytest.mark.slow)],
 )
 def test_limit_cycle_of_van_der_pol(mu, period, exponent):
     found = periodic_orbit(van_der_pol(mu), {"x": 2.0, "y": 0.0}, settle=20.0)
