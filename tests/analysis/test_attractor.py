@@ -26,7 +26,7 @@ def test_a_system_agrees_with_itself_and_the_floor_is_the_known_one(itself):
 def test_a_fixed_point_is_far_from_the_attractor(itself):
     dead = attractor_distance(Lorenz(rho=20.0), Lorenz(), step=0.02, n_points=20_000, n_trajectories=100)
     assert dead.state_space_divergence.item() > 13.0
-    assert dead.state_space_divergence_floor > 4 * itself.state_space_divergence_floor  # too few points raise the floor
+    assert dead.state_space_divergence_floor > 2 * itself.state_space_divergence_floor  # too few points raise the floor
 
 
 def test_divergence_of_known_distributions_and_points_outside():
