@@ -71,9 +71,8 @@ class Evidence:
         factor, failed = torch.linalg.cholesky_ex(reduced + torch.diag(self.per_parameter(theta)))
         if failed:
             return 0.0
-        before = self.precision.clone()
         posterior = torch.cholesky_inverse(factor).diagonal()
-        self.precision = self.precision.clone()  # a copy of the evidence keeps its own
+        before, self.precision = self.precision, self.precision.clone()  # a copy of the evidence keeps its own
         used = torch.zeros_like(squares[0]) + len(theta) - sum(len(g) for g in self.groups)
         for i, group in enumerate(self.groups):
             effective = (len(group) - self.precision[i] * posterior[group].sum()).clamp(min=1e-3)
@@ -84,4 +83,4 @@ class Evidence:
         freedom = (1 - used / problem.counts.sum()).clamp(min=0.05)
         estimate = (squares / problem.counts.clamp(min=1) / freedom).clamp(min=SMALLEST_VARIANCE)
         self.variance = torch.where(self.known_noise, self.variance, estimate)
-        return float((self.precision / before).log().abs().max())
+        return max((self.precision / before).log().abs().tolist(), default=0.0)

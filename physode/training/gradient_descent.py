@@ -60,7 +60,7 @@ class DescentProblem:
         return residual.square().sum((0, 1)), mask.sum((0, 1))
 
     def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
-        """Half the negative logarithm of the posterior per measurement."""
+        """Twice the negative logarithm of the posterior per measurement, up to a constant."""
         squares, counts = self.squares(initial[rows], rows)
         theta = parameters_to_vector(self.vector_field.parameters())
         share = len(rows) / len(initial)
