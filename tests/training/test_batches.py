@@ -1,0 +1,72 @@
+"""Interpolated inputs and windows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from records import NAN, no_samples
+
+from physode.training.batch import Batch, SampledInputs
+from physode.training.windows import cut_windows
+
+TIME = torch.tensor([[0.0, 1.0, 3.0, 4.0, 4.5], [2.0, 2.5, 4.0, NAN, NAN], [7.0, NAN, NAN, NAN, NAN]], dtype=torch.float64)
+
+
+def test_inputs_are_interpolated_linearly_and_held_outside() -> None:
+    values = torch.stack([TIME.nan_to_num(0.0) ** 2, torch.arange(15, dtype=torch.float64).reshape(3, 5)], dim=2)
+    inputs = SampledInputs(TIME, values)
+    asked = torch.tensor([[-1.0, 0.25, 1.0, 2.0, 99.0], [1.0, 2.0, 2.4, 3.0, 99.0], [6.0, 7.0, 7.0, 8.0, 9.0]], dtype=torch.float64)
+    got = inputs(asked)
+    for row in range(3):
+        known = TIME[row].isfinite()
+        for column in range(2):
+            expected = np.interp(asked[row].numpy(), TIME[row][known].numpy(), values[row, :, column][known].numpy())
+            np.testing.assert_allclose(got[row, :, column].numpy(), expected, atol=1e-14)
+    assert got[0, :, 0].tolist() == [0.0, 0.25, 1.0, 5.0, 20.25]
+    torch.testing.assert_close(inputs(asked.reshape(3, 5, 1).expand(3, 5, 2)), got[:, :, None].expand(3, 5, 2, 2), rtol=0, atol=0)
+    assert no_samples(TIME)(asked).shape == (3, 5, 0)
+
+
+def record() -> Batch:
+    values = torch.arange(15, dtype=torch.float64).reshape(3, 5, 1)
+    values = torch.where(TIME.isfinite()[..., None], values, NAN)
+    return Batch(TIME, values, SampledInputs(TIME, 10 * values))
+
+
+@pytest.mark.parametrize("intervals", [1, 2, 3, 4, 50])
+def test_windows_cover_every_observation_and_neighbours_share_one(intervals: int) -> None:
+    batch = record()
+    windows = cut_windows(batch, intervals)
+    for row, length in enumerate([5, 3, 1]):
+        mine = [column[column >= 0].tolist() for column in windows.columns[windows.rows == row]]
+        assert sorted({place for window in mine for place in window}) == list(range(length))
+        assert all(window == list(range(window[0], window[-1] + 1)) for window in mine)
+        assert all(before[-1] == after[0] for before, after in pairwise(mine))
+        assert all(len(window) == intervals + 1 for window in mine[:-1])
+        assert len(mine) == max(1, -(-(length - 1) // intervals))
+    inside = windows.columns >= 0
+    rows = windows.rows[:, None].expand_as(windows.columns)[inside]
+    torch.testing.assert_close(windows.batch.time[inside], TIME[rows, windows.columns[inside]], rtol=0, atol=0)
+    torch.testing.assert_close(windows.batch.values[inside], batch.values[rows, windows.columns[inside]], rtol=0, atol=0)
+    torch.testing.assert_close(windows.batch.inputs.values[inside], 10 * windows.batch.values[inside], rtol=0, atol=0)
+    assert bool(windows.batch.time[~inside].isnan().all()) and bool(windows.batch.values[~inside].isnan().all())
+
+
+def test_states_go_to_windows_and_back() -> None:
+    windows = cut_windows(record(), 2)
+    states = torch.arange(30, dtype=torch.float64).reshape(3, 5, 2)
+    assert windows.pick_initial(states).tolist() == [[0.0, 1.0], [4.0, 5.0], [10.0, 11.0], [20.0, 21.0]]
+    taken = states[windows.rows[:, None], windows.columns.clamp(min=0)] + 100
+    spread = windows.spread(taken, states)
+    valid = TIME.isfinite()
+    torch.testing.assert_close(spread[valid], states[valid] + 100, rtol=0, atol=0)
+    torch.testing.assert_close(spread[~valid], states[~valid], rtol=0, atol=0)
+
+
+def test_the_first_observations_of_a_batch() -> None:
+    short = record().first(2)
+    assert short.time.shape == (3, 2) and short.values.shape == (3, 2, 1)
+    assert short.inputs.time.shape == (3, 5)

@@ -1,0 +1,74 @@
+"""Smoothing finds values, derivatives and noise of a record."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from physode.training.smoothing import LONGEST, smooth
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1])
+def test_a_noisy_sine(noise: float) -> None:
+    time = np.linspace(3.0, 23.0, 400)
+    clean = 5 + 2 * np.sin(time)
+    values = clean + noise * np.random.default_rng(0).standard_normal(400)
+    out = smooth(time[None], values[None, :, None])
+    inner = slice(20, -20)
+    assert np.sqrt(np.mean((out.value[0, :, 0] - clean) ** 2)) < 0.4 * noise
+    assert np.sqrt(np.mean((out.first[0, inner, 0] - 2 * np.cos(time[inner])) ** 2)) < 0.05 + noise
+    assert np.corrcoef(out.second[0, inner, 0], -np.sin(time[inner]))[0, 1] > 0.97
+    assert out.noise[0] == pytest.approx(noise, rel=0.2)
+
+
+def test_a_clean_sine_is_followed_exactly() -> None:
+    time = np.linspace(0.0, 10.0, 200)
+    out = smooth(time[None], np.sin(time)[None, :, None])
+    inner = slice(10, -10)
+    np.testing.assert_allclose(out.value[0, :, 0], np.sin(time), atol=1e-4)
+    np.testing.assert_allclose(out.first[0, inner, 0], np.cos(time[inner]), atol=1e-3)
+    np.testing.assert_allclose(out.second[0, inner, 0], -np.sin(time[inner]), atol=2e-2)
+    assert out.noise[0] < 1e-4
+
+
+def test_units_do_not_matter() -> None:
+    time = np.linspace(0.0, 10.0, 60)
+    values = np.sin(time) + 0.05 * np.random.default_rng(1).standard_normal(60)
+    plain = smooth(time[None], values[None, :, None])
+    scaled = smooth(1e6 * time[None], 7 + 1e-4 * values[None, :, None])
+    np.testing.assert_allclose(scaled.value, 7 + 1e-4 * plain.value, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(scaled.first, 1e-10 * plain.first, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(scaled.noise, 1e-4 * plain.noise, rtol=1e-5)
+
+
+def test_gaps_are_bridged_and_ends_are_nan() -> None:
+    time = np.full((1, 60), np.nan)
+    time[0, :50] = np.linspace(0.0, 5.0, 50)
+    values = np.sin(time)[..., None].copy()
+    values[0, [7, 8, 30]] = np.nan
+    out = smooth(time, values)
+    np.testing.assert_allclose(out.value[0, :50, 0], np.sin(time[0, :50]), atol=1e-3)
+    np.testing.assert_allclose(out.first[0, 5:45, 0], np.cos(time[0, 5:45]), atol=1e-2)
+    assert np.isnan(out.value[0, 50:]).all() and np.isnan(out.first[0, 50:]).all() and np.isnan(out.second[0, 50:]).all()
+
+
+def test_few_measurements_leave_a_line_none_leave_zeros_and_constants_stay() -> None:
+    time = np.arange(6.0)[None]
+    values = np.full((1, 6, 3), np.nan)
+    values[0, [1, 3], 0] = [2.0, 6.0]
+    values[0, :, 2] = 4.0
+    out = smooth(time, values)
+    np.testing.assert_allclose(out.value[0, :, 0], [0, 2, 4, 6, 8, 10])
+    np.testing.assert_allclose(out.first[0, :, 0], 2.0)
+    assert (out.value[0, :, 1] == 0).all() and (out.first[0, :, 1] == 0).all()
+    np.testing.assert_allclose(out.value[0, :, 2], 4.0)
+    assert out.noise.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_long_record_is_smoothed_in_pieces() -> None:
+    count = LONGEST + 300
+    time = np.linspace(0.0, count / 20, count)
+    values = np.sin(time) + 0.05 * np.random.default_rng(2).standard_normal(count)
+    out = smooth(time[None], values[None, :, None])
+    assert np.sqrt(np.mean((out.value[0, :, 0] - np.sin(time)) ** 2)) < 0.02
+    assert out.noise[0] == pytest.approx(0.05, rel=0.1)
