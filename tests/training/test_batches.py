@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from records import NAN, no_samples
+from training_records import NAN, no_samples
 
 from physode.training.batch import Batch, SampledInputs
 from physode.training.windows import cut_windows

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from records import MATRIX, NAN, field, guess_from, no_samples, rotation, settings, silent
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from training_records import MATRIX, NAN, field, guess_from, no_samples, rotation, settings, silent
 
 from physode.fields import AbstractField, SecondOrderField
 from physode.solvers import SOLVERS, get_solver

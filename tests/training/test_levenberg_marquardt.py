@@ -84,6 +84,8 @@ def test_a_linear_problem_is_solved_exactly_in_a_few_steps() -> None:
     torch.testing.assert_close(torch.cat([point.theta, point.initial[:, 0]]), exact, rtol=1e-6, atol=1e-6)
     assert point.converged
     assert len(path) <= 8
+    far = [float((torch.cat([p.theta, p.initial[:, 0]]) - exact).norm() / exact.norm()) for p in path[:3]]
+    assert far[0] < 0.05 and far[1] < 1e-3 and far[2] < 1e-6  # theta and the initial states arrive together
     objective = [float(p.squares) for p in path]
     assert objective == sorted(objective, reverse=True)
 

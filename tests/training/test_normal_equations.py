@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from records import NAN, field, no_samples
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from training_records import NAN, field, no_samples
 
 from physode.solvers.fixed import RungeKuttaSolver
 from physode.solvers.runge_kutta import RUNGE_KUTTA
