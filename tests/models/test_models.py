@@ -1,0 +1,247 @@
+"""Every model of the registry, by the same tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import physode
+from physode import systems
+from physode.errors import DataError, FitError, NotFittedError, PhysodeError, UnknownNameError
+from physode.models import MODELS, get
+from physode.training import StopFit
+
+TIME = np.linspace(0.0, 6.0, 61)
+
+
+@pytest.fixture(scope="module")
+def record() -> xr.Dataset:
+    """Three noise-free swings of a pendulum, angle and angular velocity."""
+    starts = {"theta": np.array([0.5, 1.2, -0.8]), "omega": np.array([0.0, 0.5, 1.0])}
+    return systems.get("pendulum").simulate(TIME, starts)
+
+
+@pytest.fixture(scope="module")
+def fitted(record: xr.Dataset) -> dict[str, physode.models.AbstractModel]:
+    """Every model, fitted to both states."""
+    return {name: get(name, hidden=(16,)).fit(record, seed=0) for name in MODELS}
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_follows_the_record_it_was_fitted_to(name: str, fitted: dict, record: xr.Dataset) -> None:
+    result = fitted[name].result_
+    assert fitted[name].score(record) > 0.9999
+    assert result.status == "converged"
+    assert result.loss < 5e-3
+    assert result.window == pytest.approx(6.0)
+    assert result.solver_error < max(0.1 * result.loss, 1e-5)
+    assert len(result.history["loss"]) == result.n_iterations == result.history["epoch"][-1]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_prediction_keeps_the_coordinates_and_names_every_state(name: str, fitted: dict, record: xr.Dataset) -> None:
+    prediction = fitted[name].predict(record)
+    xr.testing.assert_identical(prediction["time"], record["time"])
+    assert set(prediction.data_vars) == set(fitted[name].states)
+    assert fitted[name].states[:2] == ("theta", "omega")
+    assert prediction["theta"].attrs["units"] == "rad"
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_jvp_is_the_derivative_of_rhs(name: str, fitted: dict) -> None:
+    model = fitted[name]
+    z, rng = model.sample_states(5, seed=1), np.random.default_rng(2)
+    v = rng.standard_normal((5, 3, z.shape[1]))
+    step = 1e-6
+    numeric = np.stack([(model.rhs(0.0, z + step * v[:, k]) - model.rhs(0.0, z - step * v[:, k])) / (2 * step) for k in range(3)], 1)
+    np.testing.assert_allclose(model.jvp(0.0, z, v), numeric, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.jvp(0.0, z, v[:, 0]), model.jvp(0.0, z, v)[:, 0], rtol=1e-12)
+    eye = np.broadcast_to(np.eye(z.shape[1]), (5, z.shape[1], z.shape[1]))
+    np.testing.assert_allclose(model.divergence(0.0, z), np.trace(model.jvp(0.0, z, eye), axis1=1, axis2=2), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_learned_field_is_the_true_one_near_the_record(name: str, fitted: dict, record: xr.Dataset) -> None:
+    slopes = fitted[name].vector_field(record)
+    truth = -9.81 * np.sin(record["theta"])
+    assert float(np.sqrt(((slopes["domega_dt"] - truth) ** 2).mean())) < 0.02 * float(truth.std())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_saved_model_predicts_the_same_to_the_last_bit(name: str, fitted: dict, record: xr.Dataset, tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    fitted[name].save(path)
+    again = physode.load(path)
+    assert type(again) is MODELS[name]
+    assert again.get_params() == fitted[name].get_params()
+    assert again.result_ == fitted[name].result_
+    np.testing.assert_array_equal(again.predict(record)["theta"], fitted[name].predict(record)["theta"])
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(record: xr.Dataset) -> None:
+    runs = [physode.NeuralODE(hidden=(8,), max_iterations=5).fit(record, seed=s).predict(record)["theta"].values for s in (3, 3, 4)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert np.abs(runs[0] - runs[2]).max() > 1e-9
+
+
+def test_second_order_model_finds_the_velocity_from_noisy_positions() -> None:
+    ds = systems.get("pendulum").simulate(np.linspace(0, 10, 100), n_trajectories=6, observe=["theta"], noise=0.015, seed=1)
+    model = physode.SecondOrderNeuralODE(hidden=(16,)).fit(ds, seed=0)
+    velocity = model.predict(ds)["omega"]
+    assert np.corrcoef(velocity.values.ravel(), ds["omega_true"].values.ravel())[0, 1] > 0.999
+    assert velocity.attrs["time_derivative_of"] == "theta"
+    assert model.result_.noise_std["theta"] == pytest.approx(0.015)
+
+
+def test_noise_that_the_record_does_not_state_is_estimated() -> None:
+    ds = systems.get("pendulum").simulate(np.linspace(0, 10, 100), n_trajectories=6, observe=["theta"], noise=0.015, seed=1)
+    model = physode.SecondOrderNeuralODE(hidden=(16,)).fit(ds.drop_vars("theta_noise_std"), seed=0)
+    assert model.result_.noise_std["theta"] == pytest.approx(0.015, rel=0.15)
+
+
+def test_a_forecast_does_not_look_at_what_it_forecasts(fitted: dict, record: xr.Dataset) -> None:
+    changed = record.copy(deep=True)
+    changed["theta"][:, 20:] = 7.0
+    changed["omega"][:, 20:] = -7.0
+    forecast = fitted["sonode"].predict(record, warmup=20)["theta"]
+    np.testing.assert_array_equal(forecast, fitted["sonode"].predict(changed, warmup=20)["theta"])
+    assert np.abs(forecast - fitted["sonode"].predict(changed)["theta"]).max() > 0.1
+
+
+def test_irregular_records_with_gaps_are_fitted_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    system = systems.get("damped-oscillator")
+    times, values = [], []
+    for k in range(4):
+        t = np.sort(rng.uniform(0, 12, 50 + 5 * k))
+        one = system.simulate(np.concatenate([[0.0], t]), {"x": 1.0 + 0.3 * k, "v": 0.0})
+        x = one["x"].values[0, 1:].copy()
+        x[rng.random(len(x)) < 0.2] = np.nan
+        times.append(t)
+        values.append(x[:, None])
+    ds = physode.from_numpy(times, values, ["x"], roles={"x": "position"})
+    model = physode.SecondOrderNeuralODE(hidden=(8,)).fit(ds, seed=0)
+    prediction = model.predict(ds)
+    assert model.score(ds) > 0.9999
+    np.testing.assert_array_equal(np.isfinite(prediction["x"]), np.isfinite(ds["time"]))
+
+
+def test_inputs_drive_the_model() -> None:
+    time = np.linspace(0, 20, 201)
+    force = np.sin(0.7 * time) + 0.5 * np.sin(2.3 * time)
+    from scipy.integrate import solve_ivp
+
+    def motion(t: float, z: np.ndarray) -> list[float]:
+        return [z[1], -4 * z[0] - 0.4 * z[1] + np.interp(t, time, force)]
+
+    z = solve_ivp(motion, (0, 20), [0.3, 0.0], t_eval=time, rtol=1e-9, atol=1e-10, max_step=0.1).y
+    ds = physode.from_numpy(time, z.T[:, :1], ["x"], inputs={"force": force}, roles={"x": "position"})
+    model = physode.SecondOrderNeuralODE(hidden=(8,)).fit(ds.isel(time=slice(0, 150)), seed=0)
+    forecast = model.predict(ds, warmup=100)
+    assert float(np.sqrt(((forecast["x"] - z[0]) ** 2).isel(time=slice(150, None)).mean())) < 0.01 * z[0].std()
+    with pytest.raises(PhysodeError, match="driven by force"):
+        model.rhs(0.0, np.zeros((1, 2)))
+    gap = ds.copy(deep=True)
+    gap["force"][..., 7] = np.nan
+    with pytest.raises(DataError, match="input 'force' is missing at time 0.7"):
+        model.predict(gap)
+
+
+def test_hamiltonian_model_conserves_its_energy_and_learns_the_true_one(fitted: dict, record: xr.Dataset) -> None:
+    model = fitted["hnn"]
+    run = model.simulate({"theta": 1.0, "omega": 0.0}, np.linspace(0, 60, 601))
+    z = np.stack([run["theta"].values[0], run["omega"].values[0]], axis=1)
+    true_energy = systems.get("pendulum").energy(z)
+    assert np.abs(model.hamiltonian(z) - model.hamiltonian(z)[0]).max() < 1e-4
+    assert np.abs(true_energy - true_energy[0]).max() < 0.005 * 9.81
+    np.testing.assert_allclose(model.divergence(0.0, z[:5]), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"solver": "leapfrog", "separable": True}, "hnn"),
+        ({"solver": "implicit-midpoint"}, "hnn"),
+        ({"solver": "dopri5"}, "sonode"),
+        ({"solver": "dopri5", "gradient": "adjoint"}, "sonode"),
+        ({"optimizer": "lbfgs"}, "sonode"),
+        ({"optimizer": "adam"}, "node"),
+    ],
+)
+def test_every_solver_gradient_and_optimiser_fits_an_oscillator(settings: dict, name: str) -> None:
+    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 2, 9), {"x": 1.0, "v": 0.0})
+    model = get(name, hidden=(4,), max_iterations=5, **settings).fit(ds, seed=0)
+    assert model.score(ds) > 0.995
+
+
+def test_interrupting_keeps_the_best_model_so_far(record: xr.Dataset) -> None:
+    def interrupt(progress) -> None:
+        if progress.stage.startswith("windows") and progress.epoch >= 25:
+            raise KeyboardInterrupt
+
+    model = physode.NeuralODE(hidden=(8,)).fit(record, callback=interrupt)
+    assert model.result_.status == "interrupted"
+    assert not model.result_.success
+    assert model.score(record) > 0.5
+
+
+def test_callback_and_time_budget_end_a_fit(record: xr.Dataset) -> None:
+    def stop(progress) -> None:
+        raise StopFit
+
+    assert physode.NeuralODE(hidden=(8,)).fit(record, callback=stop).result_.status == "stopped"
+    assert physode.NeuralODE(hidden=(8,)).fit(record, time_budget=1e-6).result_.status == "time_budget"
+
+
+def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
+    train, held_out = record.isel(trajectory=slice(0, 2)), record.isel(trajectory=slice(2, 3))
+    model = physode.SecondOrderNeuralODE(hidden=(8,)).fit(train, validation=held_out)
+    assert model.score(held_out, warmup=15) > 0.99
+
+
+class TestErrors:
+    def test_unknown_names(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"unknown model 'sonod'; did you mean 'sonode'\? Choose from: anode, hnn, node, sonode"):
+            get("sonod")
+        with pytest.raises(UnknownNameError, match="unknown activation 'tanhh'; did you mean 'tanh'"):
+            physode.NeuralODE(activation="tanhh")
+        with pytest.raises(UnknownNameError, match="unknown solver 'rk45'"):
+            physode.NeuralODE(solver="rk45")
+        with pytest.raises(UnknownNameError, match="unknown optimizer 'sgd'"):
+            physode.NeuralODE(optimizer="sgd")
+
+    def test_not_fitted(self, record: xr.Dataset) -> None:
+        with pytest.raises(NotFittedError, match=r"this NeuralODE is not fitted yet; call fit\(ds\) first"):
+            physode.NeuralODE().predict(record)
+
+    def test_a_constant_state(self) -> None:
+        ds = physode.from_numpy(TIME, np.column_stack([np.sin(TIME), np.cos(TIME)]), ["x", "y"])
+        ds["y"][:] = 1.0
+        with pytest.raises(DataError, match="'y'"):
+            physode.NeuralODE().fit(ds)
+
+    def test_a_record_without_the_states(self, fitted: dict) -> None:
+        other = physode.from_numpy(TIME, np.sin(TIME), ["height"])
+        with pytest.raises(DataError, match="the record lacks theta, omega; it has height"):
+            fitted["node"].predict(other)
+
+    def test_a_velocity_without_its_position(self) -> None:
+        ds = physode.from_numpy(TIME, np.sin(TIME), ["v"])
+        ds["v"].attrs["role"] = "velocity"
+        with pytest.raises(DataError):
+            physode.SecondOrderNeuralODE().fit(ds)
+
+    def test_initial_states_that_do_not_fit(self, fitted: dict) -> None:
+        with pytest.raises(PhysodeError, match="omega is missing; its states are theta, omega"):
+            fitted["node"].simulate({"theta": 1.0}, TIME)
+        with pytest.raises(PhysodeError, match="phi is no state of this model"):
+            fitted["node"].simulate({"phi": 1.0}, TIME)
+        with pytest.raises(PhysodeError, match="increasing"):
+            fitted["node"].simulate({"theta": 1.0, "omega": 0.0}, [0.0, 0.0])
+
+    def test_settings_that_exclude_each_other(self, record: xr.Dataset) -> None:
+        with pytest.raises(FitError, match="explicit Runge-Kutta methods only, and solver is 'dopri5'"):
+            physode.NeuralODE(solver="dopri5", optimizer="levenberg-marquardt").fit(record)
+        with pytest.raises(FitError, match="gradient='adjoint' needs an adaptive solver"):
+            physode.NeuralODE(gradient="adjoint")

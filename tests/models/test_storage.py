@@ -1,0 +1,73 @@
+"""Damaged and foreign model files are told, never half read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import physode
+from physode import systems
+from physode.errors import FileFormatError
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 30))
+    path = tmp_path_factory.mktemp("models") / "model.safetensors"
+    physode.NeuralODE(hidden=(4,), max_iterations=5).fit(ds).save(path)
+    return path
+
+
+def _rewrite(source: Path, target: Path, change) -> None:
+    with safe_open(source, framework="pt") as handle:
+        about = json.loads(handle.metadata()["physode"])
+        tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+    change(about, tensors)
+    save_file(tensors, target, metadata={"physode": json.dumps(about)})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file(saved: Path, tmp_path: Path, share: float) -> None:
+    whole = saved.read_bytes()
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(FileFormatError, match="cut.safetensors is not a whole model file"):
+        physode.load(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="there is no model file"):
+        physode.load(tmp_path / "none.safetensors")
+
+
+def test_a_safetensors_file_of_somebody_else(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(FileFormatError, match="not a physode model"):
+        physode.load(tmp_path / "other.safetensors")
+
+
+def test_a_model_of_another_class(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    _rewrite(saved, path, lambda about, _: about.update(model="sonode"))
+    with pytest.raises(FileFormatError, match="does not fit the class SecondOrderNeuralODE"):
+        physode.load(path)
+
+
+def test_a_model_of_a_class_that_does_not_exist(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    _rewrite(saved, path, lambda about, _: about.update(model="oracle"))
+    with pytest.raises(FileFormatError, match="'oracle', which this version of physode does not know"):
+        physode.load(path)
+
+
+def test_a_missing_tensor_is_named(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "less.safetensors"
+    _rewrite(saved, path, lambda _, tensors: tensors.pop("field.net.layers.0.weight"))
+    with pytest.raises(FileFormatError, match=r"net\.layers\.0\.weight"):
+        physode.load(path)
