@@ -4,11 +4,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench format coverage
+.PHONY: demo test lint bench gallery format coverage
 
 demo: $(READY)
 	$(BIN)/physode compare hudson-bay --models node,anode,sonode,hnn --seeds 2 -o runs/hudson-bay --force
-	$(BIN)/physode compare pendulum --models node,anode,sonode,hnn --seeds 2 --observe theta --noise 0.01 --trajectories 20 -o runs/pendulum --force
+	$(BIN)/physode compare pendulum --models node,anode,sonode,hnn --seeds 2 --observe theta --noise 0.01 --noise-model relative \
+	    --trajectories 20 --points 100 --duration 10 -o runs/pendulum --force
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -21,6 +22,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks
+	$(BIN)/python benchmarks/simulate.py
+
+gallery: $(READY)
+	$(BIN)/python docs/make_gallery.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix

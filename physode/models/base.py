@@ -247,7 +247,7 @@ class AbstractModel(ABC):
 
     def divergence(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
         """Divergence of `rhs`, shape (batch,)."""
-        return np.einsum("bii->b", self._fitted().jacobian(z, u))
+        return np.asarray(np.einsum("bii->b", self._fitted().jacobian(z, u)))
 
     def sample_states(self, n: int, seed: int) -> Array:
         """Draw states of the training record, shape (n, n_states)."""

@@ -90,7 +90,8 @@ class LearnedDynamics:
         scaled = torch.from_numpy((z - self.scaling.mean) / self.scaling.scale)
         n_inputs = len(self.layout.inputs)
         if n_inputs and u is None:
-            raise PhysodeError(f"this model is driven by {', '.join(self.layout.inputs)}; give their values as u, shape (batch, {n_inputs}).")
+            names = ", ".join(self.layout.inputs)
+            raise PhysodeError(f"this model is driven by {names}; give their values as u, shape (batch, {n_inputs}).")
         raw = np.zeros((len(z), 0)) if u is None else np.asarray(u, dtype=np.float64)
         return scaled, torch.from_numpy((raw - self.scaling.input_mean) / self.scaling.input_scale)
 

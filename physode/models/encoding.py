@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from physode.errors import DataError
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
-from physode.trajectories import provenance, time_dim, times, values
 from physode.training.batch import Batch, SampledInputs
+from physode.trajectories import provenance, time_dim, times, values
 
 __all__ = ["decode", "encode", "finite_inputs"]
 

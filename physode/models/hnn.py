@@ -80,9 +80,9 @@ class HamiltonianNeuralODE(AbstractModel):
             scaled = torch.from_numpy((np.asarray(states, dtype=np.float64) - scaling.mean) / scaling.scale)
             with torch.no_grad():
                 out: Array = field.hamiltonian(scaled).numpy()  # type: ignore[operator]
-            return out * size
+            return np.asarray(out * size)
 
-        return raw(z) - raw(dynamics.reference).mean()
+        return np.asarray(raw(z) - raw(dynamics.reference).mean())
 
     def _layout(self, ds: xr.Dataset) -> Layout:
         return pair_layout(ds, "momentum")
@@ -97,7 +97,8 @@ class HamiltonianNeuralODE(AbstractModel):
         size = dict(zip(layout.observed, scale, strict=True))
         centre = dict(zip(layout.observed, mean, strict=True))
         q = np.array([size[name] for name in layout.states[:n]])
-        p = np.array([size.get(name, size[position] / time_scale) for position, name in zip(layout.states[:n], layout.states[n:], strict=True)])
+        pairs = zip(layout.states[:n], layout.states[n:], strict=True)
+        p = np.array([size.get(name, size[position] / time_scale) for position, name in pairs])
         action = np.exp(np.mean(np.log(q * p)))
         stretch = np.sqrt(action / (q * p))
         means = [centre.get(name, 0.0) for name in layout.states]

@@ -93,7 +93,7 @@ def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
     partners: dict[str, str] = {}
     for source in (ds[observed], truth):
         for pointer in pointers:
-            for name, variable in (source.data_vars.items() if source is not None else ()):
+            for name, variable in source.data_vars.items() if source is not None else ():
                 partners.setdefault(str(variable.attrs.get(pointer)), str(name))
     seconds = {name for target, name in partners.items() if target in observed}
     positions = [name for name in observed if name not in seconds]

@@ -94,13 +94,14 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         named = Layout(tuple(layout["states"]), tuple(layout["observed"]), tuple(layout["inputs"]), layout["attrs"], layout["time_units"])
         field = model._field(named).double()
         field.load_state_dict({key.removeprefix("field."): value for key, value in tensors.items() if key.startswith("field.")})
-        scaling = Scaling(*(tensors[f"scaling.{part}"].numpy() for part in _SCALING), time_scale=float(about["time_scale"]))
+        scaling = Scaling(time_scale=float(about["time_scale"]), **{part: tensors[f"scaling.{part}"].numpy() for part in _SCALING})
         rest = {part: tensors[f"dynamics.{part}"].numpy() for part in _DYNAMICS}
         solver = get_solver(model.solver, model.gradient)
         model.dynamics_ = LearnedDynamics(named, scaling, field, solver, float(about["max_step"]), **rest)
         model._result = FitResult(**about["result"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise FileFormatError(f"{path} does not fit the class {MODELS[name].__name__} that it names: {error}. Save the model again.") from error
+        kind = MODELS[name].__name__
+        raise FileFormatError(f"{path} does not fit the class {kind} that it names: {error}. Save the model again.") from error
     return model
 
 
@@ -112,7 +113,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             about = json.loads((handle.metadata() or {}).get("physode", "{}"))
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise FileFormatError(f"{path} is not a whole model file ({error}); it is damaged or of another kind. Save the model again.") from error
+        message = f"{path} is not a whole model file ({error}); it is damaged or of another kind. Save the model again."
+        raise FileFormatError(message) from error
     if about.get("format") != FORMAT:
         raise FileFormatError(f"{path} is a safetensors file, but not a physode model of the format {FORMAT}.")
     return about, tensors

@@ -97,7 +97,9 @@ def train(
 def _refuse_constant(layout: Layout, scale: Array, ds: xr.Dataset) -> None:
     for name, size in zip(layout.observed, scale, strict=True):
         if not size > 0:
-            raise DataError(f"state {name!r} does not change in this record, so there are no dynamics to fit; leave it out or make it an input.")
+            raise DataError(
+                f"state {name!r} does not change in this record, so there are no dynamics to fit; leave it out or make it an input."
+            )
 
 
 def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, scale: Array, time_scale: float) -> Scaling:
@@ -110,9 +112,7 @@ def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, 
     return Scaling(full_mean, full_scale, np.nanmean(u, axis=axes), np.where(spread > 0, spread, 1.0), time_scale)
 
 
-def _guess(
-    model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed, ds: xr.Dataset, rng: np.random.Generator
-) -> Guess:
+def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed, ds: xr.Dataset, rng: np.random.Generator) -> Guess:
     index = list(layout.index)
     mean, scale, unit = scaling.mean[index], scaling.scale[index], scaling.time_scale
     observed = ((raw.value - mean) / scale, raw.first * unit / scale, raw.second * unit**2 / scale)
@@ -180,8 +180,8 @@ def _result(
     }[fitted.status]
     if not honest:
         message += (
-            f" The training solver is off by {fitted.solver_error:.2g} standard deviations on the learned field, not small against the "
-            f"residual of {fitted.loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order or a longer fit."
+            f" The training solver is off by {fitted.solver_error:.2g} standard deviations on the learned field, not small against "
+            f"the residual of {fitted.loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
         )
     observed = int(np.isfinite(times(ds)).sum(1).max())
     if fitted.intervals < observed - 1 and fitted.status in ("converged", "max_iterations"):

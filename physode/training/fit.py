@@ -238,7 +238,7 @@ class _Stages:
         prior = InitialPrior(initial, self.guess.initial_precision.expand(len(initial), n).clone())
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
-        kept = replace(self.evidence)
+        kept = replace(self.evidence, precision=self.evidence.precision.clone())
         problem, point = self._optimise(windows, prior, intervals)
         accepted = self._accept(problem, windows, intervals, point)
         if not accepted:
@@ -248,7 +248,7 @@ class _Stages:
     def _accept(self, problem: ShootingProblem | DescentProblem, windows: Windows, intervals: int, point: Point) -> bool:
         """Take over where a stage stands, unless it follows the record much worse than the stage before."""
         self.running = None
-        loss = self._loss(point)
+        loss = _loss(problem, point)
         self.fitted.n_evaluations += problem.n_evaluations
         if loss > ACCEPTABLE and loss > WORSE * self.fitted.loss:
             return False
@@ -334,20 +334,19 @@ class _Stages:
         point = run(descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=report(descent))
         return descent, point
 
-    def _loss(self, point: Point) -> float:
-        return float((point.squares.sum() / self.batch.values.isfinite().sum()).sqrt())
-
     def _reporter(self, problem: MatchingProblem | ShootingProblem | DescentProblem, stage: str) -> Callable[[Point], None]:
         def tell(point: Point) -> None:
             self.fitted.n_iterations += 1
-            if not isinstance(problem, MatchingProblem):
-                loss = self._loss(point)
-            else:
+            if isinstance(problem, MatchingProblem):
                 self.fitted.theta = point.theta
-                loss = float((point.squares.sum() / problem.counts.sum()).sqrt())
-            self.report(self.fitted.n_iterations, loss, self.fitted.n_evaluations + problem.n_evaluations, stage)
+            self.report(self.fitted.n_iterations, _loss(problem, point), self.fitted.n_evaluations + problem.n_evaluations, stage)
 
         return tell
+
+
+def _loss(problem: MatchingProblem | ShootingProblem | DescentProblem, point: Point) -> float:
+    """Root mean square residual, scaled."""
+    return float((point.squares.sum() / problem.counts.sum()).sqrt())
 
 
 def _group_positions(vector_field: AbstractField) -> list[Tensor]:

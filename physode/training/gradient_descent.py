@@ -48,6 +48,9 @@ class DescentProblem:
     max_step: float
     n_evaluations: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self.counts = self.batch.values.isfinite().sum((0, 1)).clamp(min=1)
+
     def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of squared residuals and number of measurements of each observed state over some windows."""
         before = self.batch.values[rows]
@@ -97,8 +100,7 @@ class _Counted(AbstractField):
 
 def _finish(problem: DescentProblem, initial: Tensor, squares: Tensor, evidence: Evidence) -> Point:
     """Take the point over and re-estimate the noise that is not known."""
-    counts = problem.batch.values.isfinite().sum((0, 1)).clamp(min=1)
-    evidence.variance = torch.where(evidence.known_noise, evidence.variance, (squares / counts).clamp(min=1e-12))
+    evidence.variance = torch.where(evidence.known_noise, evidence.variance, (squares / problem.counts).clamp(min=1e-12))
     theta = parameters_to_vector(problem.vector_field.parameters()).detach().clone()
     return Point(theta, initial.detach().clone(), squares)
 
