@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -66,9 +67,14 @@ class LearnedDynamics:
         """dz/dt at states of shape (batch, n_states), in the record's units."""
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
-            slope = self.field(torch.zeros(()), scaled, inputs).numpy()
+            slope = self._evaluate(scaled.new_zeros(()), scaled, inputs).numpy()
         out: Array = slope * (self.scaling.scale / self.scaling.time_scale)
         return out
+
+    @cached_property
+    def _evaluate(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """The field as a plain function: a solver calls it some ten thousand times."""
+        return self.field.closure()
 
     def jacobian(self, z: Array, u: Array | None = None) -> Array:
         """Derivative of `rhs` by the state, shape (batch, n_states, n_states)."""

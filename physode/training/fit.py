@@ -238,7 +238,7 @@ class _Stages:
         prior = InitialPrior(initial, self.guess.initial_precision.expand(len(initial), n).clone())
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
-        kept = replace(self.evidence, precision=self.evidence.precision.clone())
+        kept = replace(self.evidence)
         problem, point = self._optimise(windows, prior, intervals)
         accepted = self._accept(problem, windows, intervals, point)
         if not accepted:
