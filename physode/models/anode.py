@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from physode.errors import unknown_name
 from physode.fields import AbstractField, FirstOrderField
 from physode.models.base import AbstractModel
+from physode.models.dynamics import HELD
 from physode.models.layout import Layout, plain_layout
 
 __all__ = ["AugmentedNeuralODE"]
 
 Array = NDArray[np.float64]
-HELD = 1e12
-"""Prior precision that holds a component at its guess."""
 
 
 class AugmentedNeuralODE(AbstractModel):

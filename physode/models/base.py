@@ -103,6 +103,10 @@ class AbstractModel(ABC):
         """Prior precision of each component of an initial state around its guess; weak."""
         return np.ones(len(layout.states))
 
+    def _start(self, layout: Layout) -> AbstractField | None:
+        """A fresh map from first positions to first velocities, for models that learn one."""
+        return None
+
     def get_params(self) -> dict[str, Any]:
         """Hyperparameters as given, JSON-ready."""
         names = ("hidden", "activation", "solver", "gradient", "optimizer", "max_iterations", "tolerance")

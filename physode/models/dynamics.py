@@ -26,6 +26,8 @@ __all__ = ["LearnedDynamics"]
 
 Array = NDArray[np.float64]
 
+HELD = 1e12
+"""Prior precision that holds a component of an initial state at its mean."""
 FINER = 2
 """Predictions take steps this much smaller than training did."""
 
@@ -51,6 +53,8 @@ class LearnedDynamics:
         Best linear guess of the latent components from the observed ones, their slopes, and 1; scaled.
     reference : ndarray, shape (n, n_states)
         States along the training record, in its units.
+    start : AbstractField, optional
+        Learned map from the first position to the first velocity, scaled; without it initial velocities are estimated from the record.
     """
 
     layout: Layout
@@ -62,6 +66,7 @@ class LearnedDynamics:
     initial_precision: Array
     latent_map: Array
     reference: Array
+    start: AbstractField | None = None
 
     def rhs(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
         """dz/dt at states of shape (batch, n_states), in the record's units."""
@@ -105,16 +110,21 @@ class LearnedDynamics:
         """Run the field along a record from the initial states that explain its first `warmup` observations best."""
         batch = encode(ds, self.layout, self.scaling)
         known = batch if warmup is None else batch.first(warmup)
-        initial = estimate_initial_states(
-            self.field,
-            known,
-            self.layout.index,
-            self.guess_initial(known),
-            torch.from_numpy(self.initial_precision),
-            torch.from_numpy(self.noise).square().clamp(min=1e-12),
-            self.max_step,
-        )
+        guess, precision = self.guess_initial(known), torch.from_numpy(self.initial_precision)
+        if self.start is not None:
+            n = guess.shape[1] // 2
+            guess[:, n:] = self._start_velocity(guess[:, :n])
+            precision = torch.cat([precision[:n], torch.full_like(precision[n:], HELD)])
+        variance = torch.from_numpy(self.noise).square().clamp(min=1e-12)
+        initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step)
         return decode(self._run(initial, batch), ds, self.layout, "predict")
+
+    def _start_velocity(self, position: Tensor) -> Tensor:
+        if self.start is None:
+            return torch.zeros_like(position)
+        with torch.no_grad():
+            out: Tensor = self.start(position.new_zeros(()), position, position[:, :0])
+        return out
 
     def guess_initial(self, batch: Batch) -> Tensor:
         """First guess of the initial states from a smoothing spline of the observations."""
@@ -151,7 +161,10 @@ class LearnedDynamics:
             if name in given:
                 start[:, k] = given[name]
             elif self.layout.attrs[name]["role"] == "velocity":
-                start[:, k] = 0.0
+                half = len(self.layout.states) // 2
+                position = (start[:, :half] - self.scaling.mean[:half]) / self.scaling.scale[:half]
+                velocity = self._start_velocity(torch.from_numpy(position)).numpy()
+                start[:, k] = velocity[:, k - half] * self.scaling.scale[k]
         return start
 
     def _driven(self, inputs: Mapping[str, ArrayLike], n: int, length: int) -> Tensor:

@@ -37,9 +37,12 @@ def measure(smoothed: Smoothed) -> tuple[Array, Array, float]:
     """Mean and standard deviation of each observed state, and the time constant of the record.
 
     The time constant is the standard deviation of a state over that of its derivative (1 / angular frequency for an oscillator),
-    joined over the states as the root mean square of the rates.
+    joined over the states that move as the root mean square of the rates.
     """
     axes = (0, 1)
     mean, scale = np.nanmean(smoothed.value, axis=axes), np.nanstd(smoothed.value, axis=axes)
-    rate = np.sqrt(np.nanmean(smoothed.first**2, axis=axes)) / scale
+    moves = np.nanstd(smoothed.value, axis=1).max(axis=0) > 0
+    if not moves.any():
+        return mean, scale, np.nan
+    rate = np.sqrt(np.nanmean(smoothed.first[..., moves] ** 2, axis=axes)) / scale[moves]
     return mean, scale, float(1 / np.sqrt(np.mean(rate**2)))

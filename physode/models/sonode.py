@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.fields import AbstractField, SecondOrderField
+from physode.errors import unknown_name
+from physode.fields import AbstractField, FirstOrderField, SecondOrderField
 from physode.models.base import AbstractModel
 from physode.models.layout import Layout, pair_layout
 
@@ -23,13 +26,15 @@ class SecondOrderNeuralODE(AbstractModel):
 
     Parameters
     ----------
+    initial_velocity : {"free", "learned"}, default "free"
+        "free": the initial velocity is learned for each trajectory, and estimated for a new one. "learned": a network gives it from
+        the initial position, dx/dt(0) = g(x(0)), as in the paper; it is fitted to the initial velocities of the training record.
     hidden, activation, solver, gradient, optimizer, max_iterations, tolerance
         See `AbstractModel`.
 
     Notes
     -----
-    Initial velocities are free: learned for each trajectory, and estimated for a new one from its first observations
-    (`predict`). To give them, put the velocity into the record with a value at the first time and NaN elsewhere.
+    To give the initial velocity, put the velocity into the record with a value at the first time and NaN elsewhere.
 
     References
     ----------
@@ -51,6 +56,21 @@ class SecondOrderNeuralODE(AbstractModel):
     reference = "Norcliffe, Bodnar, Day, Simidjievski & Lio (2020). On second order behaviour in augmented neural ODEs. NeurIPS 33."
     doi = "10.48550/arXiv.2006.07220"
 
+    def __init__(self, *, initial_velocity: str = "free", **settings: Any) -> None:
+        super().__init__(**settings)
+        if initial_velocity not in ("free", "learned"):
+            raise unknown_name("initial_velocity", initial_velocity, ("free", "learned"))
+        self.initial_velocity = initial_velocity
+
+    def get_params(self) -> dict[str, Any]:
+        """Hyperparameters as given, JSON-ready."""
+        return {"initial_velocity": self.initial_velocity, **super().get_params()}
+
+    def _start(self, layout: Layout) -> AbstractField | None:
+        if self.initial_velocity == "free":
+            return None
+        return FirstOrderField(len(layout.states) // 2, 0, self.hidden, self.activation)
+
     def _layout(self, ds: xr.Dataset) -> Layout:
         return pair_layout(ds, "velocity")
 
@@ -70,7 +90,9 @@ class SecondOrderNeuralODE(AbstractModel):
         for k, name in enumerate(layout.states[n:]):
             if name in layout.observed:
                 column = layout.observed.index(name)
-                measured = np.isfinite(value[..., column]).all()
-                velocity[..., k] = value[..., column] if measured else velocity[..., k]
-                force[..., k] = first[..., column] if measured else force[..., k]
+                moves = (
+                    np.nanstd(value[..., column], axis=1).max() > 0
+                )  # else it is known at one time only, and the slope of the position says more
+                velocity[..., k] = value[..., column] if moves else velocity[..., k]
+                force[..., k] = first[..., column] if moves else force[..., k]
         return np.concatenate([value[..., x], velocity], axis=-1), np.concatenate([velocity, force], axis=-1)

@@ -42,6 +42,8 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
     """
     dynamics = model._fitted()
     tensors: dict[str, Tensor] = {f"field.{name}": value.contiguous() for name, value in dynamics.field.state_dict().items()}
+    if dynamics.start is not None:
+        tensors |= {f"start.{name}": value.contiguous() for name, value in dynamics.start.state_dict().items()}
     tensors |= {f"scaling.{name}": torch.from_numpy(np.array(getattr(dynamics.scaling, name))) for name in _SCALING}
     tensors |= {f"dynamics.{name}": torch.from_numpy(np.ascontiguousarray(getattr(dynamics, name))) for name in _DYNAMICS}
     about = {
@@ -94,10 +96,13 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         named = Layout(tuple(layout["states"]), tuple(layout["observed"]), tuple(layout["inputs"]), layout["attrs"], layout["time_units"])
         field = model._field(named).double()
         field.load_state_dict({key.removeprefix("field."): value for key, value in tensors.items() if key.startswith("field.")})
+        start = model._start(named)
+        if start is not None:
+            start.double().load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("start.")})
         scaling = Scaling(time_scale=float(about["time_scale"]), **{part: tensors[f"scaling.{part}"].numpy() for part in _SCALING})
         rest = {part: tensors[f"dynamics.{part}"].numpy() for part in _DYNAMICS}
         solver = get_solver(model.solver, model.gradient)
-        model.dynamics_ = LearnedDynamics(named, scaling, field, solver, float(about["max_step"]), **rest)
+        model.dynamics_ = LearnedDynamics(named, scaling, field, solver, float(about["max_step"]), **rest, start=start)
         model._result = FitResult(**about["result"])
     except (KeyError, TypeError, RuntimeError) as error:
         kind = MODELS[name].__name__

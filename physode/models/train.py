@@ -18,6 +18,7 @@ from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import RungeKuttaSolver, get_solver
 from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
+from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
 from physode.trajectories import times, values
@@ -47,8 +48,8 @@ def train(
     layout = model._layout(ds)
     raw = smooth(times(ds), values(ds, layout.observed))
     mean, scale, time_scale = measure(raw)
-    _refuse_constant(layout, scale, ds)
     scaling = _scaling(model, layout, ds, mean, scale, time_scale)
+    _refuse_constant(layout, scaling.scale)
     batch = encode(ds, layout, scaling)
     guess = _guess(model, layout, scaling, raw, ds, np.random.default_rng(seed))
     with torch.random.fork_rng(devices=[]):
@@ -69,8 +70,12 @@ def train(
         optimizer = _optimizer(model, sum(p.numel() for p in field.parameters()), n_measurements)
         settings = FitSettings(optimizer, solver, MAX_STEP, model.max_iterations, model.tolerance)
 
+        start = model._start(layout)
+
         def dynamics(fitted: Fitted) -> LearnedDynamics:
             states = fitted.states.numpy()
+            if start is not None:
+                fit_start(start.double(), fitted.states[:, 0])
             return LearnedDynamics(
                 layout,
                 scaling,
@@ -81,6 +86,7 @@ def train(
                 model._initial_precision(layout),
                 _latent_map(layout, raw, mean, scale, time_scale, states),
                 (states * scaling.scale + scaling.mean)[np.isfinite(states).all(-1)],
+                start,
             )
 
         judge = None if validation is None else lambda fitted: _misfit(dynamics(fitted), validation)
@@ -94,8 +100,8 @@ def train(
     return dynamics(fitted), result
 
 
-def _refuse_constant(layout: Layout, scale: Array, ds: xr.Dataset) -> None:
-    for name, size in zip(layout.observed, scale, strict=True):
+def _refuse_constant(layout: Layout, scale: Array) -> None:
+    for name, size in zip(layout.states, scale, strict=True):
         if not size > 0:
             raise DataError(
                 f"state {name!r} does not change in this record, so there are no dynamics to fit; leave it out or make it an input."

@@ -34,7 +34,7 @@ def step_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, gri
         stages.time.reshape(flat), stages.inner.reshape(flat, n), stages.inputs.reshape(flat, stages.inputs.shape[-1])
     )
     a_field = a_field.view(batch * steps, n_stages, n, n)
-    b_field = b_field.view(batch * steps, n_stages, n, -1)
+    b_field = b_field.view(batch * steps, n_stages, n, b_field.shape[-1])
     h = grid.step.reshape(-1, 1, 1)
     slopes: list[Tensor] = []
     for i, row in enumerate(tableau.a):
@@ -45,7 +45,7 @@ def step_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, gri
                 carried = slope * a if carried is None else carried.add_(slope, alpha=a)
         slopes.append(both if carried is None else torch.baddbmm(both, a_field[:, i], carried.mul_(h)))
     total = sum(slope * b for b, slope in zip(tableau.b, slopes, strict=True) if b) * h
-    total = total.view(batch, steps, n, -1)
+    total = total.view(batch, steps, n, total.shape[-1])
     eye = torch.eye(n, dtype=total.dtype, device=total.device)
     return total[..., :n] + eye, total[..., n:]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from physode.fields.base import AbstractField
 from physode.training.problem import AbstractProblem, NormalEquations
 
-__all__ = ["SMALLEST_VARIANCE", "Evidence"]
+__all__ = ["SMALLEST_VARIANCE", "Evidence", "group_positions"]
 
 FREE_PRECISION = 1e-8
 """Prior precision of parameters that are not penalised: only keeps the normal equations invertible."""
@@ -84,3 +85,12 @@ class Evidence:
         estimate = (squares / problem.counts.clamp(min=1) / freedom).clamp(min=SMALLEST_VARIANCE)
         self.variance = torch.where(self.known_noise, self.variance, estimate)
         return max((self.precision / before).log().abs().tolist(), default=0.0)
+
+
+def group_positions(vector_field: AbstractField) -> list[Tensor]:
+    """Positions of each penalty group in the vector of all parameters."""
+    positions, start = {}, 0
+    for name, parameter in vector_field.named_parameters():
+        positions[name] = torch.arange(start, start + parameter.numel())
+        start += parameter.numel()
+    return [torch.cat([positions[name] for name in group]) for group in vector_field.penalty_groups()]

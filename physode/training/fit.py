@@ -14,7 +14,7 @@ from physode.fields.base import AbstractField
 from physode.solvers.base import AbstractSolver
 from physode.solvers.fixed import RungeKuttaSolver
 from physode.training.batch import Batch
-from physode.training.evidence import Evidence
+from physode.training.evidence import Evidence, group_positions
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
@@ -191,7 +191,7 @@ class _Stages:
         self.guess, self.settings, self.report = guess, settings, report
         theta = parameters_to_vector(vector_field.parameters()).detach().clone()
         self.fitted = Fitted("max_iterations", float("inf"), guess.states, guess.noise, max_step=settings.max_step, theta=theta)
-        self.groups = _group_positions(vector_field)
+        self.groups = group_positions(vector_field)
         self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
         self.max_step = settings.max_step
         self.running: Callable[[], bool] | None = None
@@ -347,12 +347,3 @@ class _Stages:
 def _loss(problem: MatchingProblem | ShootingProblem | DescentProblem, point: Point) -> float:
     """Root mean square residual, scaled."""
     return float((point.squares.sum() / problem.counts.sum()).sqrt())
-
-
-def _group_positions(vector_field: AbstractField) -> list[Tensor]:
-    """Positions of each penalty group in the vector of all parameters."""
-    positions, start = {}, 0
-    for name, parameter in vector_field.named_parameters():
-        positions[name] = torch.arange(start, start + parameter.numel())
-        start += parameter.numel()
-    return [torch.cat([positions[name] for name in group]) for group in vector_field.penalty_groups()]

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from physode.fields.base import AbstractField
 from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
+from physode.training.evidence import Evidence, group_positions
+from physode.training.levenberg_marquardt import levenberg_marquardt
+from physode.training.matching import MatchingProblem
 
-__all__ = ["estimate_initial_states"]
+__all__ = ["estimate_initial_states", "fit_start"]
 
 ITERATIONS = 15
 GROWTH = 3
@@ -120,3 +124,25 @@ def _refine(
         if float(gain.max()) < 1e-5 and not bool((damping < 1.0).logical_and(~better).any()):
             break
     return initial
+
+
+@torch.no_grad()
+def fit_start(start: AbstractField, initial: Tensor) -> None:
+    """Learn the first velocity as a function of the first position, from the initial states of a finished fit.
+
+    Parameters
+    ----------
+    start : AbstractField
+        Map from positions to velocities; changed in place.
+    initial : Tensor, shape (trajectories, n_states)
+        Positions first, then velocities; scaled.
+    """
+    n = start.n_states
+    position, velocity = initial[:, :n], initial[:, n:]
+    problem = MatchingProblem(start, position[:, 0], position, velocity, position[:, :0])
+    variance = torch.full((n,), 0.01, dtype=initial.dtype)
+    groups = group_positions(start)
+    evidence = Evidence(variance, torch.full((len(groups),), 0.1, dtype=initial.dtype), groups, torch.zeros(n, dtype=torch.bool))
+    theta = parameters_to_vector(start.parameters())
+    point = levenberg_marquardt(problem, theta, initial[:0, :n], evidence, iterations=30, tolerance=0.01, report=lambda _: None)
+    vector_to_parameters(point.theta, start.parameters())

@@ -114,7 +114,7 @@ def _check_states(ds: xr.Dataset, states: list[str]) -> None:
         found = ds[name].values
         if np.isnan(found).all():
             raise DataError(f"the state {name!r} has no value at all; leave it out of the states, or give its measurements.")
-        if np.nanmin(found) == np.nanmax(found):
+        if np.nanmin(found) == np.nanmax(found) and np.isfinite(found).sum() > len(found):
             raise DataError(
                 f"the state {name!r} is constant: {float(np.nanmin(found))!r} in every row; there is no motion to learn. "
                 "Leave it out of the states, or look whether the right column was read."

@@ -175,6 +175,30 @@ def test_every_solver_gradient_and_optimiser_fits_an_oscillator(settings: dict, 
     assert model.score(ds) > 0.995
 
 
+def test_the_initial_velocity_can_be_learned_from_the_initial_position(tmp_path) -> None:
+    system, time = systems.get("pendulum"), np.linspace(0.0, 4.0, 41)
+    angles = np.linspace(-1.2, 1.2, 12)
+    starts = {"theta": angles, "omega": 1.0 - 0.5 * angles + 0.4 * angles**2}
+    model = physode.SecondOrderNeuralODE(hidden=(16,), initial_velocity="learned")
+    model.fit(system.simulate(time, starts, observe=["theta"]), seed=0)
+    new = system.simulate(time, {"theta": np.array([0.7]), "omega": np.array([1.0 - 0.35 + 0.4 * 0.49])}, observe=["theta"])
+    alone = model.simulate({"theta": 0.7}, time)
+    assert float(alone["omega"][0, 0]) == pytest.approx(0.846, abs=0.01)
+    assert float(abs(model.predict(new, warmup=1)["theta"] - new["theta"]).max()) < 0.02
+    model.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(physode.load(tmp_path / "m.safetensors").simulate({"theta": 0.7}, time)["omega"], alone["omega"])
+
+
+def test_the_initial_velocity_can_be_given() -> None:
+    ds = systems.get("pendulum").simulate(np.linspace(0, 5, 51), {"theta": 1.0, "omega": 0.5}, noise=0.02, seed=3)
+    given = ds.copy(deep=True).drop_vars("omega_noise_std")
+    given["omega"][:, 0] = 0.5
+    given["omega"][:, 1:] = np.nan
+    given["omega_noise_std"] = ((), 1e-4, {"units": "rad s-1", "role": "noise"})
+    model = physode.SecondOrderNeuralODE(hidden=(8,)).fit(given, seed=0)
+    assert float(model.predict(given)["omega"][0, 0]) == pytest.approx(0.5, abs=1e-3)
+
+
 def test_interrupting_keeps_the_best_model_so_far(record: xr.Dataset) -> None:
     def interrupt(progress) -> None:
         if progress.stage.startswith("windows") and progress.epoch >= 25:
