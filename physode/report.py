@@ -192,7 +192,7 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
     unit = record["time"].attrs.get("units", "")
     count = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
     kind = "the same times" if time_dim(record) == "time" else "times of their own"
-    span = f"from {number(np.nanmin(grid))} to {number(np.nanmax(grid))} {unit}"
+    span = f"from {np.nanmin(grid):.6g} to {np.nanmax(grid):.6g} {unit}"
     yield "samples", f"{_count(record.sizes['trajectory'], 'trajectory', 'trajectories')} with {count} samples at {kind}, {span}"
     missing = int(sum(np.isnan(record[name].values[np.isfinite(grid)]).sum() for name in names))
     if missing:
