@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import make_smoothing_spline
 
-from physode.training.smoothing import LONGEST, smooth
+from physode.training.smoothing import LONGEST, _SmoothingSpline, smooth
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1])
@@ -72,3 +73,25 @@ def test_a_long_record_is_smoothed_in_pieces() -> None:
     out = smooth(time[None], values[None, :, None])
     assert np.sqrt(np.mean((out.value[0, :, 0] - np.sin(time)) ** 2)) < 0.02
     assert out.noise[0] == pytest.approx(0.05, rel=0.1)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 100.0])
+def test_the_freedom_left_to_the_noise_is_the_trace(penalty: float) -> None:
+    knots = np.arange(30.0) ** 1.1
+    hat = np.stack([unit - _SmoothingSpline(knots, unit)._residual(penalty) for unit in np.eye(30)])
+    assert _SmoothingSpline(knots, np.zeros(30))._free(penalty) == pytest.approx(30 - np.trace(hat), rel=1e-9)
+
+
+def test_the_spline_is_scipys_where_scipy_finds_the_least_score() -> None:
+    time = np.arange(101.0)
+    values = np.sin(0.2 * time) + 0.1 * np.random.default_rng(0).standard_normal(101)
+    theirs, ours = make_smoothing_spline(time, values), smooth(time[None], values[None, :, None])
+    np.testing.assert_allclose(ours.value[0, :, 0], theirs(time), atol=5e-4)
+    np.testing.assert_allclose(ours.first[0, :, 0], theirs.derivative()(time), atol=5e-4)
+
+
+def test_a_record_without_noise_is_interpolated() -> None:
+    time = np.linspace(0.0, 20.0, 401)
+    ours = smooth(time[None], np.sin(time)[None, :, None])
+    assert ours.noise[0] < 1e-8
+    np.testing.assert_allclose(ours.first[0, 20:-20, 0], np.cos(time[20:-20]), atol=1e-6)
