@@ -103,6 +103,14 @@ def units(text: str) -> str:
     return "" if text == "1" else f" ({text})"
 
 
+def exponents(system: systems.System) -> str:
+    """Return what is known exactly of the Lyapunov exponents, or nothing."""
+    known, total = system.lyapunov_exponents, system.exponent_sum
+    if known is not None:
+        return f" Lyapunov exponents (exact): {', '.join(f'{value:.4g}' for value in known)}."
+    return "" if total is None else f" Sum of the Lyapunov exponents (exact): {total:.6g}."
+
+
 def card(name: str) -> str:
     """Return the gallery's entry of one system."""
     system = systems.get(name)
@@ -115,7 +123,7 @@ def card(name: str) -> str:
     shown = "\n".join(line if len(line) <= 160 else line[:157] + "..." for line in lines)
     return (
         f"## {system.title}\n\n![{system.title}](figures/{name}.svg)\n\n`systems.get({name!r})`\n\n```text\n{shown}\n```\n\n"
-        f"Parameters: {parameters}.  \nConserved: {', '.join(kept) or 'nothing'}. Symmetries: {system.symmetries}.  \n"
+        f"Parameters: {parameters}.  \nConserved: {', '.join(kept) or 'nothing'}. Symmetries: {system.symmetries}.{exponents(system)}  \n"
         f"{system.reference}, [doi:{system.doi}](https://doi.org/{system.doi})\n"
     )
 

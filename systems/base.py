@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
 from physode.errors import PhysodeError, unknown_name
-from physode.systems.compiled import compile_expressions, directional_derivatives, fill, jacobian
 from physode.systems.equations import Equations
+from physode.systems.evaluation import TIME, Evaluation
+from physode.systems.exponents import exact_exponents, exact_sum
 from physode.systems.expressions import symbol
 from physode.systems.quantities import Input, Parameter, State
 
@@ -26,7 +27,6 @@ __all__ = ["System"]
 Array = NDArray[np.float64]
 Sampler = Callable[[np.random.Generator, int, Mapping[str, float]], Array]
 ParameterSampler = Callable[[np.random.Generator, int], Mapping[str, Array]]
-TIME = symbol("t")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +56,8 @@ class System:
         Other conserved quantities.
     forcing : tuple of Input
         Inputs u(t) with what they are by default.
+    exponents : tuple of sympy.Expr
+        The Lyapunov exponents over the parameters, where they are known exactly and do not follow from the equations.
     hamiltonian : bool
         Whether the states are (q, p) and the energy is their Hamiltonian.
     partners : tuple of State
@@ -103,6 +105,7 @@ class System:
     energy_rate_expression: Expr = sympy.S.Zero
     conserved: Mapping[str, Expr] = field(default_factory=dict)
     forcing: tuple[Input, ...] = ()
+    exponents: tuple[Expr, ...] = ()
     hamiltonian: bool = False
     partners: tuple[State, ...] = ()
     time_units: str = "s"
@@ -180,13 +183,11 @@ class System:
         -------
         ndarray of float64, shape (batch, state)
         """
-        return self._evaluate(self.autonomous, t, z)
+        return self._numbers.rhs(t, z)
 
     def jacobian(self, t: ArrayLike, z: ArrayLike) -> Array:
         """Evaluate the derivative of the right-hand side by the state; shape (batch, state, state), row = component."""
-        rows = jacobian(self.autonomous, self.symbols)
-        flat = self._evaluate(tuple(entry for row in rows for entry in row), t, z)
-        return flat.reshape(*flat.shape[:-1], len(self.states), len(self.states))
+        return self._numbers.jacobian(t, z)
 
     def jvp(self, t: ArrayLike, z: ArrayLike, v: ArrayLike) -> Array:
         """Evaluate the directional derivative of the right-hand side.
@@ -204,25 +205,15 @@ class System:
         -------
         ndarray of float64, shape of `v`
         """
-        states, tangents = np.asarray(z, dtype=np.float64), np.asarray(v, dtype=np.float64)
-        time = np.asarray(t, dtype=np.float64)
-        if tangents.ndim == states.ndim + 1:
-            states = states[..., None, :]
-            time = time[..., None] if time.ndim else time
-        self._check_width(states)
-        self._check_width(tangents)
-        symbols = tuple(Symbol(f"tangent_of_{name}", real=True) for name in self.states)
-        function = compile_expressions(
-            (TIME, *self.symbols, *self.parameter_symbols, *symbols), directional_derivatives(self.autonomous, self.symbols, symbols)
-        )
-        components = function(time, *np.moveaxis(states, -1, 0), *self.parameters.values(), *np.moveaxis(tangents, -1, 0))
-        return _last(fill(components, tangents.shape[:-1]))
+        return self._numbers.jvp(t, z, v)
+
+    def rhs_and_jvp(self, t: ArrayLike, z: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:
+        """Evaluate `rhs` and `jvp` at once; what they have in common is computed once."""
+        return self._numbers.rhs_and_jvp(t, z, v)
 
     def divergence(self, t: ArrayLike, z: ArrayLike) -> Array:
         """Evaluate the divergence of the flow, the trace of the Jacobian; shape (batch,)."""
-        rows = jacobian(self.autonomous, self.symbols)
-        trace = sympy.Add(*(rows[i][i] for i in range(len(rows))))
-        return self._evaluate((trace,), t, z)[..., 0]
+        return self._numbers.divergence(t, z)
 
     @property
     def has_energy(self) -> bool:
@@ -254,11 +245,11 @@ class System:
         if self.energy_expression is None:
             other = f"; it conserves {', '.join(self.conserved)}, see invariants" if self.conserved else ""
             raise PhysodeError(f"{self.name} declares no energy{other}. Ask system.has_energy first.")
-        return self._quantity_value(self.energy_expression, z)
+        return self._numbers.quantity(self.energy_expression, 0.0, z)
 
     def energy_rate(self, t: ArrayLike, z: ArrayLike) -> Array:
         """Evaluate the stated change of the energy along the flow; shape (batch,)."""
-        return self._evaluate((self._without_inputs(self.energy_rate_expression),), t, z)[..., 0]
+        return self._numbers.quantity(self._without_inputs(self.energy_rate_expression), t, z)
 
     @property
     def invariants(self) -> dict[str, Callable[[ArrayLike], Array]]:
@@ -266,7 +257,17 @@ class System:
         expressions = dict(self.conserved)
         if self.conserves_energy and self.energy_expression is not None:
             expressions = {"energy": self.energy_expression} | expressions
-        return {name: partial(self._quantity_value, expression) for name, expression in expressions.items()}
+        return {name: partial(self._numbers.quantity, expression, 0.0) for name, expression in expressions.items()}
+
+    @property
+    def lyapunov_exponents(self) -> Array | None:
+        """The Lyapunov exponents in inverse units of time, largest first, where they are known exactly; else None."""
+        return exact_exponents(self)
+
+    @property
+    def exponent_sum(self) -> float | None:
+        """The sum of the Lyapunov exponents, where the flow's divergence is the same everywhere; else None."""
+        return exact_sum(self)
 
     @property
     def time_scale(self) -> float:
@@ -486,22 +487,6 @@ class System:
     def _without_inputs(self, expression: Expr) -> Expr:
         return expression.xreplace({symbol(forcing.name): forcing.default for forcing in self.forcing})
 
-    def _check_width(self, z: Array) -> None:
-        if z.ndim == 0 or z.shape[-1] != len(self.quantities):
-            raise PhysodeError(
-                f"{self.name} has the {len(self.quantities)} states {', '.join(self.states)}; found an array of shape {z.shape}."
-            )
-
-    def _quantity_value(self, expression: Expr, z: ArrayLike) -> Array:
-        return self._evaluate((expression,), 0.0, z)[..., 0]
-
-    def _evaluate(self, expressions: tuple[Expr, ...], t: ArrayLike, z: ArrayLike) -> Array:
-        states = np.asarray(z, dtype=np.float64)
-        self._check_width(states)
-        function = compile_expressions((TIME, *self.symbols, *self.parameter_symbols), expressions)
-        components = function(np.asarray(t, dtype=np.float64), *np.moveaxis(states, -1, 0), *self.parameters.values())
-        return _last(fill(components, states.shape[:-1]))
-
-
-def _last(components: Array) -> Array:
-    return np.ascontiguousarray(np.moveaxis(components, 0, -1))
+    @cached_property
+    def _numbers(self) -> Evaluation:
+        return Evaluation(self.name, self.states, self.parameters, self.autonomous)

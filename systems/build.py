@@ -27,6 +27,7 @@ def build(
     energy_units: str = "1",
     energy_rate: Formula | None = 0,
     conserved: Mapping[str, Formula] | None = None,
+    exponents: Sequence[Formula] = (),
     hamiltonian: bool = False,
     partners: Sequence[State] = (),
     time_units: str = "s",
@@ -58,6 +59,8 @@ def build(
         The stated change of the energy along the flow; None derives it.
     conserved : mapping of str to formula
         Other conserved quantities.
+    exponents : sequence of formula
+        The Lyapunov exponents where they are known exactly, over parameters.
     time_scale : formula, optional
         A characteristic time, over parameters.
     initial_state : mapping of str to float, optional
@@ -112,6 +115,7 @@ def build(
         energy_units=energy_units,
         energy_rate_expression=rate,
         conserved={key: read(formula, [*state_names, *parameter_names], key) for key, formula in (conserved or {}).items()},
+        exponents=tuple(read(formula, parameter_names, "exponent") for formula in exponents),
         forcing=forcing,
         hamiltonian=hamiltonian,
         partners=tuple(partners),

@@ -88,6 +88,7 @@ def _bodies(count: int, *, title: str, start: Mapping[str, float], sampler, refe
         },
         time_units="1",
         time_scale="1/sqrt(G*m1)",
+        exponents=[0] * 8 if count == 2 else [],  # the two-body problem is integrable
         initial_state=start,
         sampler=sampler,
         symmetries="translation, rotation and boosts; time reversal with p -> -p; exchange of equal bodies",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy import Expr, Symbol
 from sympy.printing.numpy import NumPyPrinter
 
-__all__ = ["compile_expressions", "directional_derivatives", "fill", "jacobian"]
+__all__ = ["compile_expressions", "directional_derivatives", "jacobian"]
 
 _MAX_WHOLE_POWER = 8
 
@@ -85,11 +83,3 @@ def jacobian(expressions: tuple[Expr, ...], symbols: tuple[Symbol, ...]) -> tupl
 def directional_derivatives(expressions: tuple[Expr, ...], symbols: tuple[Symbol, ...], tangent: tuple[Symbol, ...]) -> tuple[Expr, ...]:
     """Return the derivative of each expression along `tangent`."""
     return tuple(sympy.Add(*(d * v for d, v in zip(row, tangent, strict=True))) for row in jacobian(expressions, symbols))
-
-
-def fill(components: Sequence[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Stack results, numbers among them, along a new first axis."""
-    out = np.empty((len(components), *shape))
-    for index, component in enumerate(components):
-        out[index] = component
-    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -47,6 +48,7 @@ def cubic_spiral() -> System:
         parameters=[Parameter("a", 0.1, "1", "decay"), Parameter("b", 2.0, "1", "rotation")],
         time_units="1",
         time_scale="1/b/4",
+        exponents=[0, 0],  # it decays like a power of time
         initial_state={"x": 2.0, "y": 0.0},
         symmetries="rotation by 90 degrees; z -> c z with t -> t / c**2",
         reference=_CHEN,
@@ -64,11 +66,15 @@ def random_spirals() -> System:
         linear_spiral(),
         name="random-spirals",
         title="Random spirals",
-        sampler=lambda generator, n, parameters: 2 * generator.normal(size=(n, 2)),
+        sampler=_normal_starts,
         parameter_sampler=_random_matrices,
         symmetries="scaling of the state; the mirror turns clockwise into counter-clockwise",
     )
     return family.with_parameters(a11=-0.13, a12=0.8, a21=-0.8, a22=-0.13)
+
+
+def _normal_starts(generator: np.random.Generator, n: int, parameters: Mapping[str, float]) -> np.ndarray:
+    return 2 * generator.normal(size=(n, 2))
 
 
 def _random_matrices(generator: np.random.Generator, n: int) -> dict[str, np.ndarray]:

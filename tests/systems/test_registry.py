@@ -1,5 +1,7 @@
 """Every system in the registry checks itself; adding one adds its tests."""
 
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -167,3 +169,42 @@ def test_equations_print_and_show():
     assert str(equations) == "x' = v\nv' = mu*v*(1 - x**2) - x"
     assert r"\dot{x} &= v" in systems.get("van-der-pol")._repr_latex_()
     assert repr(systems.get("van-der-pol")) == "<System van-der-pol: x, v; mu=1>"
+
+
+def test_exact_exponents_follow_from_the_equations():
+    expected = {
+        "damped-oscillator": ({"gamma": 3.0, "omega": 1.0}, [-1.5 + 1.25**0.5, -1.5 - 1.25**0.5]),
+        "linear-spiral": ({"a11": 0.3, "a22": -0.5, "a12": 0.0, "a21": 0.0}, [0.3, -0.5]),
+        "harmonic-oscillator": ({}, [0.0, 0.0]),
+        "lotka-volterra": ({}, [0.0, 0.0]),
+        "cubic-spiral": ({}, [0.0, 0.0]),
+        "two-body": ({}, [0.0] * 8),
+        "oscillator-chain": ({}, [0.0] * len(systems.get("oscillator-chain").states)),
+    }
+    for name, (parameters, exponents) in expected.items():
+        np.testing.assert_allclose(systems.get(name, **parameters).lyapunov_exponents, exponents, rtol=1e-12)
+    for name in ("lorenz", "van-der-pol", "damped-pendulum", "three-body", "driven-pendulum"):
+        assert systems.get(name).lyapunov_exponents is None
+    assert systems.get("lorenz", rho=20.0, beta=2.0).exponent_sum == pytest.approx(-13.0)
+    assert systems.get("damped-pendulum", damping=0.4).exponent_sum == pytest.approx(-0.4)
+    assert systems.get("rossler").exponent_sum is None
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_a_system_travels_to_another_process_after_use(name):
+    system = systems.get(name)
+    states = system.sample_states(3, seed=0)
+    slopes = system.rhs(0.0, states)
+    copy = ForkingPickler.loads(ForkingPickler.dumps(system))
+    np.testing.assert_array_equal(copy.rhs(0.0, states), slopes)
+    np.testing.assert_array_equal(copy.sample_states(3, seed=0), states)
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_both_at_once_equal_one_by_one(name):
+    system = systems.get(name)
+    states = system.sample_states(4, seed=1)
+    for tangents in (np.random.default_rng(0).normal(size=states.shape), np.random.default_rng(0).normal(size=(4, 3, states.shape[1]))):
+        slopes, along = system.rhs_and_jvp(0.5, states, tangents)
+        np.testing.assert_allclose(slopes, system.rhs(0.5, states), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(along, system.jvp(0.5, states, tangents), rtol=1e-12, atol=1e-12)
