@@ -6,6 +6,7 @@ if __name__ != "physode.systems":
 from physode.systems.base import System
 from physode.systems.define import define
 from physode.systems.expressions import ExpressionError
+from physode.systems.iterated import IteratedMap, iterated_map, iterated_map_names
 from physode.systems.maps import draw_map, map_names
 from physode.systems.mechanics import from_hamiltonian, from_lagrangian
 from physode.systems.quantities import Input, Parameter, State
@@ -16,6 +17,7 @@ from physode.systems.verification import verify
 __all__ = [
     "ExpressionError",
     "Input",
+    "IteratedMap",
     "Parameter",
     "SimulationWarning",
     "State",
@@ -25,6 +27,8 @@ __all__ = [
     "from_hamiltonian",
     "from_lagrangian",
     "get",
+    "iterated_map",
+    "iterated_map_names",
     "map_names",
     "names",
     "verify",

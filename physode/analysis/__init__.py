@@ -2,19 +2,26 @@
 
 from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
 from physode.analysis.backward import backward_prediction
+from physode.analysis.band import LEVELS, prediction_band
+from physode.analysis.conformal import conformal
+from physode.analysis.coverage import coverage
 from physode.analysis.distillation import distill
 from physode.analysis.energy import energy_drift
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
 from physode.analysis.library import term_library
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
+from physode.analysis.map_exponents import map_exponents
 from physode.analysis.periodic_orbit import periodic_orbit
 from physode.analysis.rosenstein import exponent_of_series
 from physode.analysis.velocity import recovered_velocity
 
 __all__ = [
+    "LEVELS",
     "attractor_distance",
     "backward_prediction",
+    "conformal",
+    "coverage",
     "distill",
     "energy_drift",
     "exponent_of_series",
@@ -22,7 +29,9 @@ __all__ = [
     "forecast_error",
     "kaplan_yorke_dimension",
     "lyapunov_spectrum",
+    "map_exponents",
     "periodic_orbit",
+    "prediction_band",
     "recovered_velocity",
     "spectrum_distance",
     "state_space_divergence",
