@@ -15,6 +15,7 @@ from .comparison import summary as summary
 from .datasets import load_dataset as load_dataset
 from .errors import PhysodeError as PhysodeError
 from .models import AugmentedNeuralODE as AugmentedNeuralODE
+from .models import Ensemble as Ensemble
 from .models import HamiltonianNeuralODE as HamiltonianNeuralODE
 from .models import NeuralODE as NeuralODE
 from .models import SecondOrderNeuralODE as SecondOrderNeuralODE

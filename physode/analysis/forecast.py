@@ -131,7 +131,7 @@ def _check_coordinates(made: xr.Dataset, ds: xr.Dataset) -> None:
     dim = time_dim(ds)
     for name in ("trajectory", "time"):
         same = dim in made.dims and made[name].shape == ds[name].shape
-        if not same or not made[name].equals(ds[name]):
+        if not same or not made[name].variable.equals(ds[name].variable):
             raise DataError(f"the prediction's {name!r} differs from the record's; predict on the record itself: model.predict(ds).")
 
 

@@ -2,6 +2,7 @@
 
 from physode.models.anode import AugmentedNeuralODE
 from physode.models.base import AbstractModel
+from physode.models.ensemble import Ensemble
 from physode.models.hnn import HamiltonianNeuralODE
 from physode.models.node import NeuralODE
 from physode.models.registry import MODELS, get
@@ -12,6 +13,7 @@ __all__ = [
     "MODELS",
     "AbstractModel",
     "AugmentedNeuralODE",
+    "Ensemble",
     "HamiltonianNeuralODE",
     "NeuralODE",
     "SecondOrderNeuralODE",
