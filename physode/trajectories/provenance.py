@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,7 +29,8 @@ def provenance(action: str, *, before: Mapping[Any, Any] | None = None, **facts:
     -------
     dict
         For ``ds.attrs``: ``schema``, ``created_at`` (UTC, ISO 8601), ``physode_version``, the facts, and ``history`` with one
-        line per step, the oldest first.
+        line per step, the oldest first. If the environment holds SOURCE_DATE_EPOCH (seconds), that is the time: then the same
+        seed gives the same bytes of a file, too.
 
     Examples
     --------
@@ -39,7 +41,9 @@ def provenance(action: str, *, before: Mapping[Any, Any] | None = None, **facts:
     >>> second["seed"]
     0
     """
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.now(UTC) if stamp is None else datetime.fromtimestamp(int(stamp), UTC)
+    now = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     installed = version("physode")
     kept = {str(name): value for name, value in (before or {}).items()}
     line = f"{now} physode {installed}: {' '.join(action.split())}"

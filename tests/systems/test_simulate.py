@@ -257,3 +257,17 @@ def test_an_input_as_a_sampled_record():
 def test_a_wrong_input_is_told(given, message):
     with pytest.raises(PhysodeError, match=message):
         DRIVEN.simulate(np.linspace(0, 3, 4), {"x": 0.0}, inputs=given)
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path, monkeypatch):
+    time = np.linspace(0, 1, 11)
+    arguments = {"n_trajectories": 3, "noise": 0.1, "missing": 0.2, "irregular": True}
+    one, same, other = (systems.get("pendulum").simulate(time, seed=seed, **arguments) for seed in (5, 5, 6))
+    for name in one.variables:
+        assert one[name].values.tobytes() == same[name].values.tobytes()
+    assert one.theta.values.tobytes() != other.theta.values.tobytes()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    for name in ("one.nc", "two.nc"):
+        trajectories.write(systems.get("pendulum").simulate(time, seed=5, **arguments), tmp_path / name)
+    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
+    assert trajectories.read(tmp_path / "one.nc").attrs["created_at"] == "2023-11-14T22:13:20Z"
