@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics
 
-__all__ = ["TangentStepper", "choose_step", "orthonormalise", "random_frame"]
+__all__ = ["OffersBoth", "TangentStepper", "choose_step", "orthonormalise", "random_frame"]
 
 _TOLERANCE: Final = 3e-5  # mean relative error of the one-step propagator; Lorenz then runs with a step of about 0.01
 _STRIDE: Final = 4  # the divergence of a network costs as much as a stage; it is smooth, and looked at every fourth step
 _LARGEST: Final = 0.125  # of the time scale, so that slow oscillators are not damped by the solver
+
+
+@runtime_checkable
+class OffersBoth(Protocol):
+    """Dynamics whose right-hand side and tangent share their work, as those of a network do."""
+
+    def rhs_and_jvp(self, t: ArrayLike, z: Array, v: Array) -> tuple[Array, Array]:
+        """``rhs(t, z)`` of shape (batch, state) and ``jvp(t, z, v)`` of shape (batch, k, state)."""
+        ...
 
 
 class TangentStepper:
@@ -33,6 +43,7 @@ class TangentStepper:
 
     def __init__(self, dynamics: Dynamics, states: Array, tangents: Array) -> None:
         self.dynamics = dynamics
+        self._together = dynamics if isinstance(dynamics, OffersBoth) else None
         self.time = 0.0
         self.states = np.array(states, dtype=np.float64)
         self.tangents = np.array(tangents, dtype=np.float64)
@@ -43,39 +54,43 @@ class TangentStepper:
 
     def advance(self, step: float, n_steps: int, divergence: Array | None = None) -> None:
         """Take `n_steps` steps of size `step`; `divergence` (batch,) grows by the sum of the divergence over them."""
-        f, df = self.dynamics.rhs, self.dynamics.jvp
-        x, v, t = self.states, self.tangents, self.time
+        x, v, start = self.states, self.tangents, self.time
         x_stage, x_sum, x_part = np.empty_like(x), np.empty_like(x), np.empty_like(x)
         v_stage, v_sum, v_part = np.empty_like(v), np.empty_like(v), np.empty_like(v)
         half, sixth, third, with_tangents = step / 2, step / 6, step / 3, v.shape[1] > 0
-        start = t
         for i in range(n_steps):
             t = start + i * step
             if divergence is not None and i % _STRIDE == 0:
                 divergence += min(_STRIDE, n_steps - i) * self.dynamics.divergence(t, x)
-            k = f(t, x)
+            k, dk = self._slopes(t, x, v)
             np.multiply(k, sixth, out=x_sum)
             np.multiply(k, half, out=x_stage)
             if with_tangents:
-                dk = df(t, x, v)
                 np.multiply(dk, sixth, out=v_sum)
                 np.multiply(dk, half, out=v_stage)
             for time, weight, reach in ((t + half, third, half), (t + half, third, step), (t + step, sixth, 0.0)):
                 x_stage += x
-                k = f(time, x_stage)
-                if with_tangents:
-                    v_stage += v
-                    dk = df(time, x_stage, v_stage)
-                    np.multiply(dk, reach, out=v_stage)
-                    np.multiply(dk, weight, out=v_part)
-                    v_sum += v_part
+                v_stage += v
+                k, dk = self._slopes(time, x_stage, v_stage)
                 np.multiply(k, reach, out=x_stage)
                 np.multiply(k, weight, out=x_part)
                 x_sum += x_part
+                if with_tangents:
+                    np.multiply(dk, reach, out=v_stage)
+                    np.multiply(dk, weight, out=v_part)
+                    v_sum += v_part
             x += x_sum
             if with_tangents:
                 v += v_sum
         self.time = start + n_steps * step
+
+    def _slopes(self, t: float, x: Array, v: Array) -> tuple[Array, Array]:
+        """Slopes of the states and of the tangents, together where the dynamics offer it."""
+        if v.shape[1] == 0:
+            return self.dynamics.rhs(t, x), v
+        if self._together is not None:
+            return self._together.rhs_and_jvp(t, x, v)
+        return self.dynamics.rhs(t, x), self.dynamics.jvp(t, x, v)
 
 
 def orthonormalise(tangents: Array) -> tuple[Array, Array]:

@@ -51,17 +51,18 @@ class LinearPlusMLP(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
+        self.activation = activation
         self.function, self.slope, self.curvature = ACTIVATIONS[activation]
         self.linear = nn.Linear(n_in, n_out, bias=False)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([n_in, *hidden, n_out]))
         nn.init.zeros_(self.linear.weight)
-        for number, layer in enumerate(self._affine):
+        for number, layer in enumerate(self.affine):
             last = number == len(hidden)
             nn.init.normal_(layer.weight, std=(0.01 if last else 1.0) / math.sqrt(layer.in_features))
             nn.init.zeros_(layer.bias) if last else nn.init.uniform_(layer.bias, -1.0, 1.0)
 
     @property
-    def _affine(self) -> tuple[nn.Linear, ...]:
+    def affine(self) -> tuple[nn.Linear, ...]:
         """The hidden layers and the last one, typed."""
         return tuple(cast(nn.Linear, layer) for layer in self.layers)
 
@@ -71,7 +72,7 @@ class LinearPlusMLP(nn.Module):
 
     def closure(self) -> Function:
         """Give the same map as a plain function, without a module's overhead at each call; still differentiable."""
-        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self._affine]
+        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self.affine]
         skip, function = self.linear.weight.T, self.function
 
         def evaluate(x: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class LinearPlusMLP(nn.Module):
 
     def gradient_closure(self) -> Function:
         """Give the gradient of a scalar network (n_out = 1) as a plain function from (batch, n_in) to itself; still differentiable."""
-        layers = [(layer.weight, layer.bias) for layer in self._affine]
+        layers = [(layer.weight, layer.bias) for layer in self.affine]
         hidden, (last, _) = layers[:-1], layers[-1]
         function, slope, skip = self.function, self.slope, self.linear.weight
 
@@ -103,7 +104,7 @@ class LinearPlusMLP(nn.Module):
 
     def input_jacobian(self, x: Tensor) -> Tensor:
         """Differentiate the result by x, shape (batch, n_out, n_in); itself differentiable."""
-        *hidden, last = self._affine
+        *hidden, last = self.affine
         activity, slopes = x, []
         for layer in hidden:
             before = layer(activity)
@@ -122,7 +123,7 @@ class LinearPlusMLP(nn.Module):
         by_input : Tensor, shape (batch, n_out, n_in)
         by_parameters : Tensor, shape (batch, n_out, n_parameters), in the order of ``parameters()``
         """
-        layers = self._affine
+        layers = self.affine
         activity, slopes = [x], []
         for layer in layers[:-1]:
             before = layer(activity[-1])
@@ -151,7 +152,7 @@ class LinearPlusMLP(nn.Module):
             Hessian of the network.
         by_parameters : Tensor, shape (batch, n_in, n_parameters), in the order of ``parameters()``
         """
-        layers = self._affine
+        layers = self.affine
         batch, n_in = x.shape
         eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(batch, n_in, n_in)
         activity, moved, slopes, bends = [x], [eye], [], []
@@ -175,7 +176,7 @@ class LinearPlusMLP(nn.Module):
 
     def hessian(self, x: Tensor) -> Tensor:
         """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""
-        layers = self._affine
+        layers = self.affine
         pushes: list[Tensor] = []
         slopes: list[Tensor] = []
         bends: list[Tensor] = []

@@ -249,9 +249,13 @@ class AbstractModel(ABC):
         """Differentiate `rhs` at z in the directions v, of shape (batch, n_states) or (batch, k, n_states)."""
         return self._fitted().jvp(t, z, v, u)
 
+    def rhs_and_jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> tuple[Array, Array]:
+        """`rhs` and `jvp` together, with v of shape (batch, k, n_states): the network's activations are computed once."""
+        return self._fitted().rhs_and_jvp(t, z, v, u)
+
     def divergence(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
         """Divergence of `rhs`, shape (batch,)."""
-        return np.asarray(np.einsum("bii->b", self._fitted().jacobian(z, u)))
+        return self._fitted().divergence(z, u)
 
     def sample_states(self, n: int, seed: int) -> Array:
         """Draw states of the training record, shape (n, n_states)."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from physode.errors import PhysodeError
 from physode.fields.base import AbstractField
+from physode.models.compiled import CompiledField, compile_field
 from physode.models.encoding import decode, encode
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
@@ -70,11 +71,18 @@ class LearnedDynamics:
 
     def rhs(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
         """dz/dt at states of shape (batch, n_states), in the record's units."""
+        if self._compiled is not None:
+            return self._compiled.rhs(np.asarray(z, dtype=np.float64))
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
             slope = self._evaluate(scaled.new_zeros(()), scaled, inputs).numpy()
         out: Array = slope * (self.scaling.scale / self.scaling.time_scale)
         return out
+
+    @cached_property
+    def _compiled(self) -> CompiledField | None:
+        """The field in numpy where it is a plain perceptron: several times as fast as through torch."""
+        return compile_field(self.field, self.scaling)
 
     @cached_property
     def _evaluate(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -83,6 +91,9 @@ class LearnedDynamics:
 
     def jacobian(self, z: Array, u: Array | None = None) -> Array:
         """Derivative of `rhs` by the state, shape (batch, n_states, n_states)."""
+        if self._compiled is not None:
+            n = len(self.layout.states)
+            return self._compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), np.broadcast_to(np.eye(n), (len(z), n, n)))[1].swapaxes(1, 2)
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
             by_state = self.field.state_jacobian(torch.zeros(()), scaled, inputs).numpy()
@@ -92,9 +103,20 @@ class LearnedDynamics:
 
     def jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> Array:
         """Directional derivatives of `rhs`; v has shape (batch, n_states) or (batch, k, n_states)."""
-        by_state = self.jacobian(z, u)
         v = np.asarray(v, dtype=np.float64)
-        return np.einsum("bij,bj->bi", by_state, v) if v.ndim == 2 else v @ by_state.swapaxes(1, 2)
+        return self.rhs_and_jvp(t, z, v[:, None], u)[1][:, 0] if v.ndim == 2 else self.rhs_and_jvp(t, z, v, u)[1]
+
+    def rhs_and_jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> tuple[Array, Array]:
+        """`rhs` and its derivatives in the directions v of shape (batch, k, n_states), in one evaluation where the field allows it."""
+        if self._compiled is not None:
+            return self._compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), v)
+        return self.rhs(t, z, u), v @ self.jacobian(z, u).swapaxes(1, 2)
+
+    def divergence(self, z: Array, u: Array | None = None) -> Array:
+        """Trace of the Jacobian of `rhs`, shape (batch,)."""
+        if self._compiled is not None:
+            return self._compiled.divergence(np.asarray(z, dtype=np.float64))
+        return np.asarray(np.einsum("bii->b", self.jacobian(z, u)))
 
     def _inside(self, z: Array, u: Array | None) -> tuple[Tensor, Tensor]:
         z = np.asarray(z, dtype=np.float64)
