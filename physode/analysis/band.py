@@ -14,12 +14,11 @@ from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, times, true_states
 from physode.trajectories.noise import NOISE_SUFFIX
 
-__all__ = ["BAND_PARTS", "LEVELS", "TARGETS", "band_levels", "banded_states", "prediction_band"]
+__all__ = ["LEVELS", "TARGETS", "band_levels", "banded_states", "prediction_band"]
 
 LEVELS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Levels of a calibration curve."""
 TARGETS: Final = ("truth", "observation")
-BAND_PARTS: Final = ("lower", "median", "upper")
 
 
 def prediction_band(
@@ -104,10 +103,12 @@ def prediction_band(
             raise DataError(f"the prediction of {name!r} is not on the record's coordinates; predict on the record itself.")
         centre = made[f"{name}_centre"].transpose(*dims).values if f"{name}_centre" in made else None
         middle, half = _spread(members, centre, levels, _noise(made, name) if target == "observation" else 0.0)
-        for part, values in zip(BAND_PARTS, (middle - half, np.broadcast_to(middle, half.shape), middle + half), strict=True):
-            of = "middle" if part == "median" else f"{part} end"
-            about = {"units": str(made[name].attrs.get("units", "")), "long_name": f"{of} of the band of {name}"}
-            result[f"{name}_{part}"] = (("level", *dims), np.where(there, values, np.nan), about)
+        unit = str(made[name].attrs.get("units", ""))
+        for part, value in (("lower", middle - half), ("upper", middle + half)):
+            about = {"units": unit, "long_name": f"{part} end of the band of {name}"}
+            result[f"{name}_{part}"] = (("level", *dims), np.where(there, value, np.nan), about)
+        about = {"units": unit, "long_name": f"middle of the band of {name}"}
+        result[f"{name}_median"] = (dims, np.where(there, middle, np.nan), about)
     result = result if isinstance(level, Sequence | np.ndarray) else result.isel(level=0)
     return result.assign_attrs(target=target, warmup=int(warmup or 0), n_members=int(made.sizes["seed"]))
 
@@ -133,7 +134,7 @@ def _noise(made: xr.Dataset, name: str) -> float:
     """Variance of the observation noise, averaged over the members."""
     if f"{name}{NOISE_SUFFIX}" not in made:
         raise DataError(
-            f"the prediction has no {name}{NOISE_SUFFIX!r}, so that the noise of a measured {name!r} is not known; predict with a "
+            f"the prediction has no '{name}{NOISE_SUFFIX}', so that the noise of a measured {name!r} is not known; predict with a "
             "physode.Ensemble, add that variable, or ask for target='truth'."
         )
     return float(np.mean(made[f"{name}{NOISE_SUFFIX}"].values ** 2))

@@ -96,7 +96,8 @@ def conformal(band: xr.Dataset, calibration: xr.Dataset, record: xr.Dataset) -> 
 def _scores(band: xr.Dataset, names: list[str], target: Array) -> Array:
     """Errors over half-widths, (level, trajectory, time, state); NaN where nothing is counted."""
     low, middle, high = band_ends(band, names)
-    error, half = np.abs(target - middle), (high - low) / 2
+    half = (high - low) / 2
+    error = np.broadcast_to(np.abs(target - middle), half.shape)
     return np.divide(error, half, out=np.where(error > 0, np.inf, 0.0 * error), where=half > 0)
 
 

@@ -100,10 +100,8 @@ def judged(band: xr.Dataset, ds: xr.Dataset) -> tuple[list[str], Array]:
 
 
 def band_ends(band: xr.Dataset, names: list[str]) -> tuple[Array, Array, Array]:
-    """Lower end, middle and upper end, each (level, trajectory, time, state)."""
-    dims = ("level", "trajectory", time_dim(band))
+    """Lower end, middle and upper end; the ends (level, trajectory, time, state), the middle without levels."""
+    dims = ("trajectory", time_dim(band))
     whole = band if "level" in band.dims else band.expand_dims("level")
-    low, middle, high = (
-        np.stack([whole[f"{name}_{part}"].transpose(*dims).values for name in names], -1) for part in ("lower", "median", "upper")
-    )
-    return low, middle, high
+    low, high = (np.stack([whole[f"{name}_{part}"].transpose("level", *dims).values for name in names], -1) for part in ("lower", "upper"))
+    return low, values(band, [f"{name}_median" for name in names]), high
