@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
+from physode.analysis.side_by_side import side_by_side
 from physode.comparison.cell import Cell, read_cell
-from physode.comparison.layout import side_by_side
 from physode.comparison.metrics import SPLITS
 from physode.comparison.pool import Outcome
 from physode.comparison.truth import Truth

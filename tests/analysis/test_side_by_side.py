@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from physode.comparison.layout import side_by_side
+from physode.analysis.side_by_side import side_by_side
 
 
 def test_union_padding_and_order():
