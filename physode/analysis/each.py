@@ -57,7 +57,6 @@ def each(
     >>> dict(found.sizes)["model"], found.model.values.tolist()
     (2, ['pendulum', 'damped-pendulum'])
     """
-
     name = next(iter(signature(function).parameters))
 
     @wraps(function)

@@ -16,7 +16,8 @@ def halves(dynamics, n, scale=1.0):
 
 
 class Pair:
-    members = {3: 6.0, 4: 7.0}
+    def __init__(self):
+        self.members = {3: 6.0, 4: 7.0}
 
 
 def test_one_is_left_as_it_is():
