@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -9,8 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from physode.errors import NotFittedError, PhysodeError
+from physode.errors import FileFormatError, NotFittedError, PhysodeError
+from physode.files import atomic_path
 from physode.models.base import AbstractModel
+from physode.models.storage import load
 from physode.trajectories import provenance, time_dim, times, values
 from physode.trajectories.noise import NOISE_SUFFIX
 
@@ -18,6 +23,7 @@ __all__ = ["Ensemble"]
 
 Array = NDArray[np.float64]
 
+FORMAT = "physode-ensemble/1"
 FEWEST = 2
 
 
@@ -138,6 +144,42 @@ class Ensemble:
             attrs = {"role": "noise", "long_name": f"standard deviation of the noise of {name}", "units": self.centre.units[name]}
             result[f"{name}{NOISE_SUFFIX}"] = ((), level, attrs)
         return result.assign_attrs(provenance(f"predict by an ensemble of {self.n_members}", warmup=warmup))
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write the fitted ensemble: a folder with a safetensors file for each fit, and a list of the members, written last."""
+        folder, members = Path(directory), self.members
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ensemble.json").unlink(missing_ok=True)  # a folder that is half rewritten is no ensemble
+        self.centre.save(folder / "centre.safetensors")
+        for number, model in members.items():
+            model.save(folder / f"member-{number}.safetensors")
+        with atomic_path(folder / "ensemble.json") as temporary:
+            temporary.write_text(json.dumps({"format": FORMAT, "seeds": list(members)}), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Self:
+        """Read an ensemble that `save` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            If the folder holds no whole ensemble.
+        """
+        folder = Path(directory)
+        try:
+            about = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+            seeds = [int(number) for number in about["seeds"]]
+            whole = about["format"] == FORMAT and len(seeds) >= FEWEST
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FileFormatError(f"{folder} holds no whole ensemble ({error}); save it again.") from error
+        if not whole:
+            raise FileFormatError(
+                f"{folder / 'ensemble.json'} is not of the format {FORMAT} with at least {FEWEST} members; save it again."
+            )
+        centre = load(folder / "centre.safetensors")
+        found = cls(type(centre)(**centre.get_params()), n_members=len(seeds))
+        found._centre, found._members = centre, {number: load(folder / f"member-{number}.safetensors") for number in seeds}
+        return found
 
     def _noisier(self, ds: xr.Dataset, seed: int) -> xr.Dataset:
         observed = values(ds, list(self.centre.result_.noise_std))
