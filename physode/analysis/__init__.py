@@ -6,6 +6,7 @@ from physode.analysis.band import LEVELS, prediction_band
 from physode.analysis.conformal import conformal
 from physode.analysis.coverage import coverage
 from physode.analysis.distillation import distill
+from physode.analysis.distilled_system import distilled_system
 from physode.analysis.energy import energy_drift
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
@@ -23,6 +24,7 @@ __all__ = [
     "conformal",
     "coverage",
     "distill",
+    "distilled_system",
     "energy_drift",
     "exponent_of_series",
     "fixed_points",
