@@ -1,8 +1,11 @@
 """What was learned: velocities, energy, chaos, forecasts and local structure of a system or of a fitted model, as labelled data."""
 
+from physode.analysis.alignment import alignment_index
 from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
+from physode.analysis.autoregression import Autoregression, Persistence
 from physode.analysis.backward import backward_prediction
 from physode.analysis.band import LEVELS, prediction_band
+from physode.analysis.baselines import baselines
 from physode.analysis.conformal import conformal
 from physode.analysis.coverage import coverage
 from physode.analysis.distillation import distill
@@ -11,16 +14,23 @@ from physode.analysis.energy import energy_drift
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
 from physode.analysis.library import term_library
+from physode.analysis.local_exponents import local_exponents
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
 from physode.analysis.map_exponents import map_exponents
 from physode.analysis.periodic_orbit import periodic_orbit
+from physode.analysis.precision import precision_horizon
 from physode.analysis.rosenstein import exponent_of_series
 from physode.analysis.velocity import recovered_velocity
+from physode.analysis.wolf import largest_exponent_wolf
 
 __all__ = [
     "LEVELS",
+    "Autoregression",
+    "Persistence",
+    "alignment_index",
     "attractor_distance",
     "backward_prediction",
+    "baselines",
     "conformal",
     "coverage",
     "distill",
@@ -30,9 +40,12 @@ __all__ = [
     "fixed_points",
     "forecast_error",
     "kaplan_yorke_dimension",
+    "largest_exponent_wolf",
+    "local_exponents",
     "lyapunov_spectrum",
     "map_exponents",
     "periodic_orbit",
+    "precision_horizon",
     "prediction_band",
     "recovered_velocity",
     "spectrum_distance",

@@ -9,14 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
+from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import Run, run
-from physode.errors import PhysodeError
+from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, not_negative, positive, rate_unit, start_states
 
 __all__ = ["kaplan_yorke_dimension", "lyapunov_spectrum"]
-
-_DURATION, _TRANSIENT = 1600.0, 300.0  # in time scales
 
 
 def lyapunov_spectrum(
@@ -68,7 +66,8 @@ def lyapunov_spectrum(
         between 10 blocks of time), in inverse time units; ``mean_divergence``, the time mean of the divergence along the
         same run, which the exponents must add up to; ``kaplan_yorke_dimension`` (NaN if too few exponents were asked for).
         Attributes: step, duration, transient, ``checks`` (JSON) and ``warnings`` (sentences, or "none").
-        When all trajectories diverge the exponents are NaN and ``warnings`` says so.
+        When all trajectories diverge the exponents are NaN and ``warnings`` says so. A driven system's phase is no state: its
+        exponent, an exact zero, is not among them, and not in the dimension.
 
     Raises
     ------
@@ -88,19 +87,12 @@ def lyapunov_spectrum(
     >>> bool(abs(found.lyapunov_exponent.sum() - found.mean_divergence) < 1e-5)
     True
     """
-    n_states = len(dynamics.states)
-    k = n_states if n_exponents is None else n_exponents
-    if not 1 <= k <= n_states:
-        raise PhysodeError(f"n_exponents is {k}; {dynamics.name!r} has {n_states} states, so ask for 1 to {n_states}.")
-    for name, value in (("step", step), ("duration", duration), ("n_trajectories", n_trajectories)):
-        if value is not None and not value > 0:
-            raise PhysodeError(f"{name} is {value}; give a positive number.")
-    if transient is not None and not transient >= 0:
-        raise PhysodeError(f"transient is {transient}; give zero or a positive number.")
-    start = dynamics.sample_states(n_trajectories, seed) if initial_states is None else initial_array(dynamics, initial_states)
-    scale = dynamics.time_scale
-    duration = _DURATION * scale if duration is None else float(duration)
-    transient = _TRANSIENT * scale if transient is None else float(transient)
+    k = exponent_count(dynamics, n_exponents)
+    positive(step=step, duration=duration, n_trajectories=n_trajectories)
+    not_negative(transient=transient)
+    start = start_states(dynamics, n_trajectories, seed, initial_states)
+    duration = DURATION * dynamics.time_scale if duration is None else float(duration)
+    transient = TRANSIENT * dynamics.time_scale if transient is None else float(transient)
     first = run(dynamics, start, k, step, duration, transient, seed)
     result = _summarise(dynamics, first, transient)
     if history:
@@ -157,13 +149,6 @@ def _mean_growth(done: Run) -> Array:
     return np.asarray(done.growth.sum(axis=0).mean(axis=0) / done.lengths.sum())
 
 
-def _rate_unit(dynamics: Dynamics) -> str:
-    unit = unit_of(dynamics, "time")
-    if unit in ("", "1"):
-        return unit
-    return f"{unit}-1" if unit.isalpha() else f"({unit})-1"
-
-
 def _summarise(dynamics: Dynamics, done: Run, transient: float) -> xr.Dataset:
     raw = _mean_growth(done)
     order = np.argsort(-raw, kind="stable")
@@ -171,7 +156,7 @@ def _summarise(dynamics: Dynamics, done: Run, transient: float) -> xr.Dataset:
     n_states = len(dynamics.states)
     divergence = float(done.divergence.mean()) if len(done.divergence) else float("nan")
     checks = checks_of(dynamics, done, exponents, errors, divergence)
-    unit = _rate_unit(dynamics)
+    unit = rate_unit(dynamics)
     result = xr.Dataset(
         {
             "lyapunov_exponent": ("exponent", exponents, {"units": unit, "long_name": "Lyapunov exponent"}),
@@ -200,7 +185,7 @@ def _summarise(dynamics: Dynamics, done: Run, transient: float) -> xr.Dataset:
 
 def _add_history(result: xr.Dataset, dynamics: Dynamics, done: Run, transient: float) -> None:
     order = np.argsort(-_mean_growth(done), kind="stable")
-    unit = _rate_unit(dynamics)
+    unit = rate_unit(dynamics)
     time = transient + np.cumsum(done.lengths)
     running = np.cumsum(done.growth.mean(axis=1), axis=0) / np.cumsum(done.lengths)[:, None]
     single = done.growth.sum(axis=0) / done.lengths.sum()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,10 +12,19 @@ from physode.analysis.lyapunov_run import Run
 __all__ = ["checks_of", "standard_errors", "warnings_of"]
 
 _N_BLOCKS: Final = 10  # few and long: growth over short blocks is dominated by a bounded term that does not average
+_SETTLED: Final = 5  # standard errors, within the halves, by which the halves of a settled run do not differ
 _STILL: Final = 1e-7  # of the size per time scale: at rest
 _NEARLY_STILL: Final = 1e-3  # so near that the field is linear
 
 Checks = dict[str, float | int | bool]
+
+
+@runtime_checkable
+class _Learned(Protocol):
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the learned parameters."""
+        ...
 
 
 def _blocks(done: Run) -> Array:
@@ -72,6 +81,7 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     blocks = _blocks(done)
     half = len(blocks) // 2
     checks["n_at_rest"] = int(still.sum())
+    checks["driven"] = _is_driven(dynamics)
     checks["n_at_rest_before"] = int((speed[0] < _NEARLY_STILL).sum())
     checks["zero_exponent"] = float(np.abs(exponents).min())
     checks["zero_limit"] = 3 * float(errors.max()) + (0.0 if still.all() else limit)
@@ -81,18 +91,28 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
         checks["divergence_gap"] = float(abs(exponents.sum() - divergence))
         if abs(divergence) < 1e-3 / dynamics.time_scale:  # volume is kept, as in a Hamiltonian flow
             checks["pairing_gap"] = float(np.abs(exponents + exponents[::-1]).max())
-    if half:
+    if half > 1:
         order = np.argsort(-blocks.mean(axis=(0, 1)), kind="stable")
-        drift = np.abs(blocks[half:].mean(axis=(0, 1)) - blocks[:half].mean(axis=(0, 1)))[order]
-        checks["half_drift"] = float(drift.max())
-        checks["half_drift_limit"] = 6 * float(errors[drift.argmax()]) + limit
-    if half and n > 7:
+        first, second = (part.mean(axis=1)[:, order] for part in (blocks[:half], blocks[-half:]))
+        drift = np.abs(second.mean(axis=0) - first.mean(axis=0))
+        scatter = np.sqrt((first.var(axis=0, ddof=1) + second.var(axis=0, ddof=1)) / half)
+        worst = int((drift - _SETTLED * scatter).argmax())
+        checks["half_drift"] = float(drift[worst])
+        checks["half_drift_limit"] = _SETTLED * float(scatter[worst]) + limit
+    if half > 1 and n > 7:
         within = blocks[..., order[0]].var(axis=0, ddof=1).mean() / len(blocks)
         between = (done.growth.sum(axis=0) / done.lengths.sum())[:, order[0]].var(ddof=1)
         checks["states_differ"] = bool(between > 4 * within and np.sqrt(between) > limit)
     quarter = max(1, len(done.extent) // 4)
     checks["extent_ratio"] = float(done.extent[-quarter:].max() / max(done.extent[:quarter].max(), np.finfo(float).tiny))
     return checks
+
+
+def _is_driven(dynamics: Dynamics) -> bool:
+    """Whether the right-hand side depends on time."""
+    states, scale = np.asarray(dynamics.sample_states(4, 0)), dynamics.time_scale
+    first = dynamics.rhs(0.0, states)
+    return any(not np.array_equal(first, dynamics.rhs(time * scale, states)) for time in (0.3, 1.7))
 
 
 def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
@@ -116,17 +136,24 @@ def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
     if checks["chaotic"]:
         times = elapsed * float(done.growth.sum(axis=0).mean(axis=0).max() / elapsed)
         if times < 100:
-            found.append(f"too short: {times:.0f} Lyapunov times; use a duration {100 / times:.0f} times as long.")
+            found.append(f"too short: {times:.0f} Lyapunov times; use a duration {100 / times:.2g} times as long.")
     elif checks["undecided"]:
         found.append("too short to tell chaos from regular motion; use a longer duration.")
     elif elapsed < 199 * scale and at_rest < n:
         found.append(f"too short: {elapsed / scale:.0f} time scales; use a duration of at least {200 * scale:.3g}.")
     if checks.get("divergence_gap", 0.0) > 1e-3 * max(1 / scale, float(np.abs(done.divergence).mean())):
         found.append(f"the exponents do not add up to the mean divergence (gap {checks['divergence_gap']:.2g}); use a smaller step.")
-    if not at_rest and "divergence_gap" in checks and checks["zero_exponent"] > checks["zero_limit"]:
+    if not at_rest and not checks["driven"] and "divergence_gap" in checks and checks["zero_exponent"] > checks["zero_limit"]:
         found.append(f"no exponent is zero (smallest {checks['zero_exponent']:.2g}), as a flow's must be; use a longer duration.")
+    if len(dynamics.states) % 2 == 0 and checks.get("pairing_gap", 0.0) > checks["zero_limit"]:
+        found.append(
+            f"volume is kept, but the exponents do not pair as a Hamiltonian flow's must (gap {checks['pairing_gap']:.2g}); "
+            "if it is one, use a smaller step or a longer duration."
+        )
     if checks.get("states_differ", False):
         found.append("initial states have different exponents (several attractors or energies): the mean is over the states drawn.")
     if dynamics.rhs(0.0, dynamics.sample_states(1, 0)).dtype != np.float64:
         found.append("the vector field computes in less than float64; exponents carry its rounding.")
+    if isinstance(dynamics, _Learned) and dynamics.dtype != np.float64:
+        found.append(f"the learned parameters are {dynamics.dtype}: the exponents are those of the rounded field; fit it in float64.")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -41,7 +42,16 @@ class Run:
     n_diverged: int
 
 
-def run(dynamics: Dynamics, start: Array, n_exponents: int, step: float | None, duration: float, transient: float, seed: int) -> Run:
+def run(
+    dynamics: Dynamics,
+    start: Array,
+    n_exponents: int,
+    step: float | None,
+    duration: float,
+    transient: float,
+    seed: int,
+    window: float | None = None,
+) -> Run:
     """Integrate the batch `start` (trajectory, state) with `n_exponents` tangents each, and measure their growth.
 
     Parameters
@@ -58,6 +68,8 @@ def run(dynamics: Dynamics, start: Array, n_exponents: int, step: float | None, 
         In the units of time.
     seed : int
         Of the first tangents.
+    window : float, optional
+        Duration of each piece of the growth; a step that does not fit into it is shortened. Default: about a hundredth of `duration`.
 
     Returns
     -------
@@ -78,7 +90,14 @@ def run(dynamics: Dynamics, start: Array, n_exponents: int, step: float | None, 
             h = choose_step(dynamics, np.concatenate(seen[len(seen) // 2 :])[-1024:])
         stepper.tangents = random_frame(len(stepper.states), n_exponents, start.shape[1], seed)
         spread = _align(stepper, h, transient * _WARM_UP, size)
-        return _measure(stepper, h, _interval(spread, h, scale), duration, size, len(start))
+        interval = _interval(spread, h, scale)
+        n_rounds = max(1, round(duration / (interval * h)))
+        n_pieces = min(_N_HISTORY, n_rounds)
+        if window is not None:
+            n_pieces, n_steps = max(1, round(duration / window)), ceil(window / h * (1 - 1e-9))  # rounding shortens no step
+            in_each = next(n for n in range(ceil(n_steps / interval), n_steps + 1) if n_steps % n == 0)
+            h, interval, n_rounds = window / n_steps, n_steps // in_each, n_pieces * in_each
+        return _measure(stepper, h, interval, n_rounds, n_pieces, size, len(start))
 
 
 def _parts(n_steps: int) -> list[int]:
@@ -116,15 +135,13 @@ def _align(stepper: TangentStepper, step: float, duration: float, size: float) -
     return float(np.ptp(total, axis=1).max() / elapsed)
 
 
-def _measure(stepper: TangentStepper, step: float, interval: int, duration: float, size: float, n_started: int) -> Run:
+def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int, n_pieces: int, size: float, n_started: int) -> Run:
     dynamics = stepper.dynamics
-    n_pieces = max(1, round(duration / (interval * step)))
-    n_history = min(_N_HISTORY, n_pieces)
-    growth, divergence = np.zeros((n_history, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
-    lengths, extent = np.zeros(n_history), np.zeros(n_history)
+    growth, divergence = np.zeros((n_pieces, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
+    lengths, extent = np.zeros(n_pieces), np.zeros(n_pieces)
     first = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1)
-    for piece in range(n_pieces):
-        index = piece * n_history // n_pieces
+    for each in range(n_rounds):
+        index = each * n_pieces // n_rounds
         stepper.advance(step, interval, divergence)
         near = _drop_far(stepper, size)
         if not near.all():
@@ -141,7 +158,7 @@ def _measure(stepper: TangentStepper, step: float, interval: int, duration: floa
         interval=interval,
         growth=growth,
         lengths=lengths,
-        divergence=divergence / (n_pieces * interval),
+        divergence=divergence / (n_rounds * interval),
         speed=np.stack([first, last]),
         extent=extent,
         size=size,

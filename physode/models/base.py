@@ -223,6 +223,11 @@ class AbstractModel(ABC):
         """Number of trained parameters of the field."""
         return sum(p.numel() for p in self.module_.parameters())
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Floating-point type of the learned parameters."""
+        return np.dtype(str(self._fitted().dtype).removeprefix("torch."))
+
     def role(self, state: str) -> str:
         """Role of a state: position, velocity, momentum, state or augmented."""
         return self._fitted().layout.attrs[state]["role"]

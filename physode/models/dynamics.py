@@ -79,6 +79,11 @@ class LearnedDynamics:
         out: Array = slope * (self.scaling.scale / self.scaling.time_scale)
         return out
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the learned parameters."""
+        return next(self.field.parameters()).dtype
+
     @cached_property
     def _compiled(self) -> CompiledField | None:
         """The field in numpy where it is a plain perceptron: several times as fast as through torch."""
@@ -126,7 +131,8 @@ class LearnedDynamics:
             names = ", ".join(self.layout.inputs)
             raise PhysodeError(f"this model is driven by {names}; give their values as u, shape (batch, {n_inputs}).")
         raw = np.zeros((len(z), 0)) if u is None else np.asarray(u, dtype=np.float64)
-        return scaled, torch.from_numpy((raw - self.scaling.input_mean) / self.scaling.input_scale)
+        inputs = torch.from_numpy((raw - self.scaling.input_mean) / self.scaling.input_scale)
+        return scaled.to(self.dtype), inputs.to(self.dtype)
 
     def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
         """Run the field along a record from the initial states that explain its first `warmup` observations best."""

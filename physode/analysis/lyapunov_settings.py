@@ -1,0 +1,70 @@
+"""What every estimate of an exponent asks for: where to start, numbers that make sense, and the unit of a rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
+from physode.errors import PhysodeError
+
+__all__ = ["DURATION", "TRANSIENT", "exponent_count", "not_negative", "positive", "rate_unit", "start_states"]
+
+DURATION: Final = 1600.0
+"""Default time over which growth is averaged, in time scales."""
+TRANSIENT: Final = 300.0
+"""Default time that is run before, in time scales."""
+
+
+def positive(**numbers: float | None) -> None:
+    """Raise a PhysodeError that names the first number that is given and not positive."""
+    for name, value in numbers.items():
+        if value is not None and not value > 0:
+            raise PhysodeError(f"{name} is {value}; give a positive number.")
+
+
+def not_negative(**numbers: float | None) -> None:
+    """Raise a PhysodeError that names the first number that is given and negative."""
+    for name, value in numbers.items():
+        if value is not None and not value >= 0:
+            raise PhysodeError(f"{name} is {value}; give zero or a positive number.")
+
+
+def exponent_count(dynamics: Dynamics, n_exponents: int | None) -> int:
+    """Number of exponents, all by default.
+
+    Raises
+    ------
+    PhysodeError
+        If the dynamics have fewer.
+    """
+    n_states = len(dynamics.states)
+    k = n_states if n_exponents is None else n_exponents
+    if not 1 <= k <= n_states:
+        raise PhysodeError(f"n_exponents is {k}; {dynamics.name!r} has {n_states} states, so ask for 1 to {n_states}.")
+    return k
+
+
+def start_states(dynamics: Dynamics, n_trajectories: int, seed: int, initial_states: Mapping[str, ArrayLike] | ArrayLike | None) -> Array:
+    """Initial states (trajectory, state): those given, or some drawn by the dynamics."""
+    if initial_states is None:
+        return np.asarray(dynamics.sample_states(n_trajectories, seed), dtype=np.float64)
+    return initial_array(dynamics, initial_states)
+
+
+def rate_unit(dynamics: Dynamics) -> str:
+    """Unit of a rate: one over that of time.
+
+    Examples
+    --------
+    >>> from physode import systems
+    >>> rate_unit(systems.get("pendulum"))
+    's-1'
+    """
+    unit = unit_of(dynamics, "time")
+    if unit in ("", "1"):
+        return unit
+    return f"{unit}-1" if unit.isalpha() else f"({unit})-1"
