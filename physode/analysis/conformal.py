@@ -98,7 +98,7 @@ def _scores(band: xr.Dataset, names: list[str], target: Array) -> Array:
     low, middle, high = band_ends(band, names)
     half = (high - low) / 2
     error = np.broadcast_to(np.abs(target - middle), half.shape)
-    return np.divide(error, half, out=np.where(error > 0, np.inf, 0.0 * error), where=half > 0)
+    return np.asarray(np.divide(error, half, out=np.where(error > 0, np.inf, 0.0 * error), where=half > 0))
 
 
 def _quantile(scores: Array, order: float) -> float:

@@ -92,7 +92,7 @@ def judged(band: xr.Dataset, ds: xr.Dataset) -> tuple[list[str], Array]:
     if not names:
         raise DataError(f"the record has none of the band's states: {', '.join(banded_states(band))}.")
     for name in ("trajectory", "time"):
-        if not (name in band.coords and band[name].variable.equals(ds[name].variable)):
+        if not (name in band.coords and band[name].reset_coords(drop=True).equals(ds[name].reset_coords(drop=True))):
             raise DataError(f"the band's {name!r} differs from the record's; make the band on the record that it is judged by.")
     target = values(source, names).copy()
     target[:, : int(band.attrs.get("warmup", 0))] = np.nan

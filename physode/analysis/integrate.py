@@ -15,8 +15,8 @@ TOLERANCE: Final = 1e-10
 """Relative tolerance; the absolute one is this times the size of each state."""
 
 
-def integrate(dynamics: Dynamics, start: Array, time: Array) -> Array:
-    """Integrate a batch of initial states with DOP853 at a relative tolerance of 1e-10.
+def integrate(dynamics: Dynamics, start: Array, time: Array, tolerance: float = TOLERANCE) -> Array:
+    """Integrate a batch of initial states with DOP853.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ def integrate(dynamics: Dynamics, start: Array, time: Array) -> Array:
         States at ``time[0]``.
     time : ndarray, shape (n,)
         Increasing, or decreasing to go backward.
+    tolerance : float, default 1e-10
+        Relative; the absolute one is this times the size of each state.
 
     Returns
     -------
@@ -39,13 +41,13 @@ def integrate(dynamics: Dynamics, start: Array, time: Array) -> Array:
     >>> bool(np.abs(end - [1, 0]).max() < 1e-8)
     True
     """
-    whole = _solve(dynamics, start, time)
+    whole = _solve(dynamics, start, time, tolerance)
     if np.isfinite(whole).all() or len(start) == 1:
         return whole
-    return np.concatenate([_solve(dynamics, row[None], time) for row in start])  # one that runs away must not stop the others
+    return np.concatenate([_solve(dynamics, row[None], time, tolerance) for row in start])  # one that runs away must not stop the others
 
 
-def _solve(dynamics: Dynamics, start: Array, time: Array) -> Array:
+def _solve(dynamics: Dynamics, start: Array, time: Array, relative: float) -> Array:
     out = np.full((len(time), *start.shape), np.nan)
     out[0] = start
     if len(time) < 2 or not np.isfinite(start).all():
@@ -62,8 +64,8 @@ def _solve(dynamics: Dynamics, start: Array, time: Array) -> Array:
 
     ran_away.terminal = True  # type: ignore[attr-defined]
     with np.errstate(over="ignore", invalid="ignore"):
-        tolerance = TOLERANCE / np.sqrt(len(start))  # the solver's norm is a mean over the batch
-        atol = np.broadcast_to(TOLERANCE * size, start.shape).ravel()
+        tolerance = relative / np.sqrt(len(start))  # the solver's norm is a mean over the batch
+        atol = np.broadcast_to(relative * size, start.shape).ravel()
         span = (time[0], time[-1])
         done = solve_ivp(field, span, start.ravel(), method="DOP853", t_eval=time, rtol=tolerance, atol=atol, events=ran_away)
     n = done.y.shape[1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from analysis_standins import Lorenz
 
 from physode import systems
-from physode.analysis import forecast_error
+from physode.analysis import forecast_error, precision_horizon
 from physode.errors import DataError
 from physode.trajectories import from_numpy, split
 
@@ -138,3 +139,51 @@ def test_backward_on_irregular_and_partly_missing_records():
     gap = record.copy(deep=True)
     gap.x[0, 19] = np.nan
     assert float(forecast_error(oscillator, gap, backward=True).rmse.max()) == np.inf  # nothing is known after the gap
+
+
+def test_symmetric_error_of_known_ratios(record):
+    for factor, percent in ((1.0, 0.0), (3.0, 100.0), (0.0, 200.0), (-1.0, 200.0), (np.nan, 200.0), (np.inf, 200.0)):
+        assert forecast_error(record.assign(x=factor * record.x), record).smape.sel(state="x") == pytest.approx(percent)
+    half = record.x.where(record.time < 5.05, 3 * record.x)  # counted is what lies ahead of the start
+    assert float(forecast_error(record.assign(x=half), record).smape[0]) == pytest.approx(50.0)
+    assert float(forecast_error(record.assign(x=half), record, start=5.0).smape[0]) == pytest.approx(100.0)
+
+
+def test_the_horizon_counts_from_the_last_observation_of_the_warmup(record):
+    class Model:
+        def predict(self, ds, warmup=None):
+            return ds
+
+    found = forecast_error(Model(), record, warmup=11)
+    np.testing.assert_allclose(found.time, TIME[10:] - 1.0)
+    np.testing.assert_allclose(found.valid_time, 9.0)
+    np.testing.assert_allclose(forecast_error(Model(), record, warmup=11, start=2.0).time, TIME[20:] - 2.0)
+
+
+def test_no_forecast_is_valid_beyond_what_the_record_itself_is_true_to():
+    oscillator = systems.get("harmonic-oscillator")
+    record = oscillator.simulate(TIME, n_trajectories=2, seed=0)
+    np.testing.assert_allclose(precision_horizon(oscillator, record), 10.0)
+    wrong = record.copy(deep=True)
+    wrong.x[1, 40:] += 2 * float(record.x.std())
+    np.testing.assert_allclose(precision_horizon(oscillator, wrong), [10.0, 4.0])
+    np.testing.assert_allclose(precision_horizon(oscillator, wrong, threshold=5.0), 10.0)
+    np.testing.assert_allclose(precision_horizon(oscillator, wrong, start=1.5), [8.5, 2.5])
+    np.testing.assert_allclose(precision_horizon(oscillator, wrong, start=np.array([1.0, 3.0])), [9.0, 1.0])
+    early = record.copy(deep=True)
+    early.x[1, :41] += 2 * float(record.x.std())
+    np.testing.assert_allclose(precision_horizon(oscillator, early, backward=True), [10.0, 6.0])
+    found = forecast_error(wrong, wrong, truth=oscillator, exponent=2.0, start=1.5)
+    np.testing.assert_allclose(found.valid_time, [8.5, 2.5])
+    np.testing.assert_allclose(found.precision_horizon, [8.5, 2.5])
+    np.testing.assert_allclose(found.valid_lyapunov_times, [17.0, 5.0])
+    with pytest.raises(DataError, match="the true states v of 'harmonic-oscillator' are not known"):
+        precision_horizon(oscillator, record.drop_vars("v"))
+
+
+def test_a_chaotic_record_is_true_for_as_long_as_its_solver_lets_it():
+    lorenz = systems.get("lorenz")
+    time = np.linspace(0, 20, 201)
+    coarse, fine = (lorenz.simulate(time, seed=1, rtol=rtol, atol=1e-2 * rtol) for rtol in (1e-4, 1e-6))
+    early, late = (float(precision_horizon(Lorenz(), record)[0]) for record in (coarse, fine))
+    assert 0.9056 * (late - early) == pytest.approx(np.log(100), abs=2.5)  # a hundred times the error: so many Lyapunov times less

@@ -1,0 +1,89 @@
+"""Errors by horizon: the arithmetic that forecasts and their baselines share. All arrays are (trajectory, time, ...)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from physode.analysis.dynamics import Array
+from physode.errors import DataError
+from physode.trajectories import time_dim
+
+__all__ = ["bins", "deviation", "known_at_start", "origin", "rms_by", "symmetric_error", "valid_time"]
+
+_N_BINS: Final = 50  # of horizon, where each trajectory has its own times
+
+
+def origin(ds: xr.Dataset, time: Array, start: float | None, *, backward: bool = False, warmup: int | None = None) -> Array:
+    """Give the time of the last observation that a forecast may know, (trajectory,)."""
+    if start is not None:
+        return np.full(len(time), float(start))
+    if backward:
+        return np.asarray(np.nanmax(time, axis=1))
+    if warmup is not None:
+        return np.asarray(np.nanmax(time[:, :warmup], axis=1))
+    if "split" in ds.coords and time_dim(ds) in ds["split"].dims:
+        train = np.broadcast_to(ds["split"].values == "train", time.shape)
+        if train.any(axis=1).all():
+            return np.asarray(np.nanmax(np.where(train, time, np.nan), axis=1))
+    return np.asarray(np.nanmin(time, axis=1))
+
+
+def deviation(target: Array, name: str) -> float:
+    """Give the standard deviation of a state in the record."""
+    deviation = float(np.nanstd(target))
+    if not deviation > 0:
+        raise DataError(f"the state {name!r} is constant in the record, so that no error can be measured by its standard deviation.")
+    return deviation
+
+
+def known_at_start(target: Array, horizon: Array) -> Array:
+    """Give the state known nearest before the start of each forecast, (trajectory, state)."""
+    before = np.isfinite(target) & (horizon <= 0)[..., None]
+    index = np.where(before, horizon[..., None], -np.inf).argmax(axis=1)
+    found = np.take_along_axis(target, index[:, None], axis=1)[:, 0]
+    return np.where(before.any(axis=1), found, np.nan)
+
+
+def bins(ds: xr.Dataset, horizon: Array, ahead: np.ndarray) -> tuple[Array, np.ndarray]:
+    """Label the horizons, and say into which bin each entry falls, -1 for none."""
+    if time_dim(ds) == "time":
+        labels, index = np.unique(horizon[0][ahead[0]], return_inverse=True)
+        row = np.full(horizon.shape[1], -1)
+        row[ahead[0]] = index
+        return np.asarray(labels, dtype=np.float64), np.broadcast_to(row, horizon.shape)
+    edges = np.linspace(0, float(np.nanmax(horizon)), _N_BINS + 1)
+    index = np.clip(np.searchsorted(edges, np.nan_to_num(horizon), side="right") - 1, 0, _N_BINS - 1)
+    return (edges[1:] + edges[:-1]) / 2, np.where(ahead, index, -1)
+
+
+def rms_by(error: Array, index: np.ndarray, n_bins: int) -> Array:
+    """Root mean square over all that falls into a bin, (state, bin)."""
+    out = np.full((error.shape[-1], n_bins), np.nan)
+    for i in range(error.shape[-1]):
+        usable = ~np.isnan(error[..., i]) & (index >= 0)
+        count = np.bincount(index[usable], minlength=n_bins)
+        total = np.bincount(index[usable], weights=error[..., i][usable] ** 2, minlength=n_bins)
+        out[i, count > 0] = np.sqrt(total[count > 0] / count[count > 0])
+    return out
+
+
+def symmetric_error(guess: Array, target: Array, ahead: np.ndarray) -> Array:
+    """Symmetric mean absolute percentage error of each state, 0 to 200, over what lies ahead; a lost prediction counts 200."""
+    known = np.isfinite(target) & ahead[..., None]
+    size = np.abs(target) + np.abs(guess)
+    share = np.divide(np.abs(guess - target), size, out=np.zeros_like(size), where=(size > 0) & np.isfinite(size))
+    share = np.where(np.isfinite(guess), share, 1.0)
+    return np.asarray(200 * np.where(known, share, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1))
+
+
+def valid_time(scaled: Array, horizon: Array, threshold: float) -> Array:
+    """Horizon up to which the error averaged over states stays below the threshold, (trajectory,)."""
+    ahead = horizon >= 0
+    seen = ~np.isnan(scaled)
+    mean = np.sqrt(np.sum(np.where(seen, scaled, 0.0) ** 2, axis=2) / np.maximum(seen.sum(axis=2), 1))
+    bad = ahead & seen.any(axis=2) & ~(mean < threshold)
+    end = np.where(ahead, horizon, -np.inf).max(axis=1)
+    return np.asarray(np.minimum(np.where(bad, horizon, np.inf).min(axis=1), end))
