@@ -75,7 +75,7 @@ def integrate_gauss(bind: Bind, times: Array, initial: Array, max_step: float) -
     rest = np.zeros_like(z)
     with np.errstate(all="ignore"):
         f = bind(np.tile(index, 3))
-        k = _start(f, times[0], z)
+        k = _evaluate(f, np.repeat(times[0], 3 * count), _at_the_stages(z))
         for position in range(1, len(times)):
             for step in range(steps):
                 t = times[position - 1] + step * h
@@ -83,47 +83,42 @@ def integrate_gauss(bind: Bind, times: Array, initial: Array, max_step: float) -
                 outcome.evaluations += 3 * rounds * len(index)
                 if not ok.all():
                     _fail(outcome, index, t, z, ok)
-                    index, z, rest, k = index[ok], z[:, ok], rest[:, ok], k[:, :, ok]
+                    index, z, rest, k = index[ok], z[:, ok], rest[:, ok], np.ascontiguousarray(k[:, :, ok])
                     if not len(index):
                         return outcome
                     f = bind(np.tile(index, 3))
                 # Compensated summation: rounding errors would otherwise add up to a drift over millions of steps.
-                change = h * np.tensordot(_B, k, axes=1) + rest
+                change = h * (_B @ k) + rest
                 ahead = z + change
                 rest = change - (ahead - z)
                 z = ahead
-                k = np.tensordot(_AHEAD, k, axes=1)
+                k = _AHEAD @ k
             outcome.states[:, index, position] = z
     return outcome
 
 
-def _stages(z: Array) -> Array:
-    return np.repeat(z[None], 3, axis=0)
+def _at_the_stages(z: Array) -> Array:
+    return np.repeat(z[:, None], 3, axis=1)
 
 
-def _evaluate(f: RightHandSide, t: float, h: float, points: Array) -> Array:
-    """Evaluate all stages at once: points of shape (3, state, m)."""
-    width, size = points.shape[1:]
-    flat = points.transpose(1, 0, 2).reshape(width, 3 * size)
-    out = np.empty_like(flat)
-    f(np.repeat(t + _C * h, size), flat, out)
-    return out.reshape(width, 3, size).transpose(1, 0, 2)
-
-
-def _start(f: RightHandSide, t: float, z: Array) -> Array:
-    return _evaluate(f, t, 0.0, _stages(z))
+def _evaluate(f: RightHandSide, t: Array, points: Array) -> Array:
+    """Evaluate all stages at once: points of shape (state, 3, m) at times of shape (3 m,)."""
+    out = np.empty_like(points)
+    f(t, points.reshape(len(points), -1), out.reshape(len(points), -1))
+    return out
 
 
 def _solve(f: RightHandSide, t: float, h: float, z: Array, k: Array) -> tuple[Array, NDArray[np.bool_], int]:
     """Iterate the stage equations until they stop improving; tell which trajectories converged."""
     before = np.inf
+    times, base = np.repeat(t + _C * h, z.shape[1]), _at_the_stages(z)
+    size = np.abs(z).max(axis=0) + h * np.abs(k).max(axis=(0, 1))
+    size[size == 0] = 1.0
     for rounds in range(1, _MAX_ITERATIONS + 1):
-        new = _evaluate(f, t, h, z + h * np.tensordot(_A, k, axes=1))
-        error = h * np.abs(new - k).max(axis=(0, 1))
+        new = _evaluate(f, times, base + h * (_A @ k))
+        relative = h * np.abs(new - k).max(axis=(0, 1)) / size
         k = new
-        size = np.abs(z).max(axis=0) + h * np.abs(k).max(axis=(0, 1))
-        relative = error / np.where(size > 0, size, 1.0)
-        worst = float(np.max(relative))
+        worst = float(relative.max())
         if worst <= 1e-15 or (worst < 1e-13 and worst >= before):
             return k, np.isfinite(relative), rounds
         before = worst
