@@ -71,8 +71,9 @@ class LearnedDynamics:
 
     def rhs(self, t: ArrayLike, z: Array, u: Array | None = None) -> Array:
         """dz/dt at states of shape (batch, n_states), in the record's units."""
-        if self._compiled is not None:
-            return self._compiled.rhs(np.asarray(z, dtype=np.float64))
+        compiled = self._compiled
+        if compiled is not None:
+            return compiled.rhs(np.asarray(z, dtype=np.float64))
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
             slope = self._evaluate(scaled.new_zeros(()), scaled, inputs).numpy()
@@ -82,12 +83,24 @@ class LearnedDynamics:
     @property
     def dtype(self) -> torch.dtype:
         """Type of the learned parameters."""
-        return next(self.field.parameters()).dtype
+        return self._weights[0].dtype
+
+    @property
+    def _compiled(self) -> CompiledField | None:
+        """The field in numpy where it is a plain perceptron, several times as fast as through torch; a new one when weights changed."""
+        versions = sum(weight._version for weight in self._weights)
+        if versions not in self._copies:
+            self._copies.clear()
+            self._copies[versions] = compile_field(self.field, self.scaling)
+        return self._copies[versions]
 
     @cached_property
-    def _compiled(self) -> CompiledField | None:
-        """The field in numpy where it is a plain perceptron: several times as fast as through torch."""
-        return compile_field(self.field, self.scaling)
+    def _weights(self) -> tuple[Tensor, ...]:
+        return tuple(self.field.parameters())
+
+    @cached_property
+    def _copies(self) -> dict[int, CompiledField | None]:
+        return {}
 
     @cached_property
     def _evaluate(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -96,9 +109,9 @@ class LearnedDynamics:
 
     def jacobian(self, z: Array, u: Array | None = None) -> Array:
         """Derivative of `rhs` by the state, shape (batch, n_states, n_states)."""
-        if self._compiled is not None:
-            n = len(self.layout.states)
-            return self._compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), np.broadcast_to(np.eye(n), (len(z), n, n)))[1].swapaxes(1, 2)
+        compiled, n = self._compiled, len(self.layout.states)
+        if compiled is not None:
+            return compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), np.broadcast_to(np.eye(n), (len(z), n, n)))[1].swapaxes(1, 2)
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
             by_state = self.field.state_jacobian(torch.zeros(()), scaled, inputs).numpy()
@@ -113,14 +126,16 @@ class LearnedDynamics:
 
     def rhs_and_jvp(self, t: ArrayLike, z: Array, v: Array, u: Array | None = None) -> tuple[Array, Array]:
         """`rhs` and its derivatives in the directions v of shape (batch, k, n_states), in one evaluation where the field allows it."""
-        if self._compiled is not None:
-            return self._compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), v)
+        compiled = self._compiled
+        if compiled is not None:
+            return compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), v)
         return self.rhs(t, z, u), v @ self.jacobian(z, u).swapaxes(1, 2)
 
     def divergence(self, z: Array, u: Array | None = None) -> Array:
         """Trace of the Jacobian of `rhs`, shape (batch,)."""
-        if self._compiled is not None:
-            return self._compiled.divergence(np.asarray(z, dtype=np.float64))
+        compiled = self._compiled
+        if compiled is not None:
+            return compiled.divergence(np.asarray(z, dtype=np.float64))
         return np.asarray(np.einsum("bii->b", self.jacobian(z, u)))
 
     def _inside(self, z: Array, u: Array | None) -> tuple[Tensor, Tensor]:
@@ -163,6 +178,7 @@ class LearnedDynamics:
         known = np.concatenate([value, slope, np.ones((len(value), 1))], axis=1)
         latent = [self.layout.states.index(name) for name in self.layout.latent]
         start[:, latent] = known @ self.latent_map.T
+        start[:, self.initial_precision == HELD] = 0.0  # augmented components that start at zero by definition
         return torch.from_numpy(start)
 
     def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, ArrayLike]) -> xr.Dataset:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import physode
+from physode import systems
 from physode.fields import FirstOrderField, HamiltonianField, SecondOrderField
 from physode.fields.mlp import ACTIVATIONS
 from physode.models.compiled import compile_field
@@ -74,6 +76,17 @@ def test_weights_of_less_precision_are_carried_over_exactly():
     scaling, z = scaled(field), np.random.default_rng(3).standard_normal((4, 3))
     coarse = compile_field(field.float(), scaling).rhs(z)
     np.testing.assert_allclose(coarse, through_torch(field.double(), scaling, z)[0], rtol=1e-12)
+
+
+def test_weights_that_change_are_copied_again():
+    record = systems.get("damped-oscillator").simulate(np.linspace(0, 6, 40))
+    model = physode.NeuralODE(hidden=(4,), max_iterations=1).fit(record, seed=0)
+    z = model.sample_states(3, 0)
+    before = model.rhs(0.0, z)
+    with torch.no_grad():
+        model.module_.net.layers[-1].bias += 1.0
+    np.testing.assert_allclose(model.rhs(0.0, z) - before, np.ones((3, 1)) * model.dynamics_.scaling.scale / model.time_scale, rtol=1e-9)
+    np.testing.assert_allclose(model.rhs_and_jvp(0.0, z, z[:, None])[0], model.rhs(0.0, z), rtol=1e-12)
 
 
 def test_driven_and_hamiltonian_fields_stay_with_torch():
