@@ -1,7 +1,9 @@
 """What was learned: velocities, energy, chaos, forecasts and local structure of a system or of a fitted model, as labelled data."""
 
 from physode.analysis.alignment import alignment_index
+from physode.analysis.anode_theory import anode_theory
 from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
+from physode.analysis.augmented_velocity import augmented_velocity
 from physode.analysis.autoregression import Autoregression, Persistence
 from physode.analysis.backward import backward_prediction
 from physode.analysis.band import LEVELS, prediction_band
@@ -13,6 +15,8 @@ from physode.analysis.distilled_system import distilled_system
 from physode.analysis.energy import energy_drift
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
+from physode.analysis.latent import latent_dimension
+from physode.analysis.latent_agreement import latent_agreement
 from physode.analysis.library import term_library
 from physode.analysis.local_exponents import local_exponents
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
@@ -28,7 +32,9 @@ __all__ = [
     "Autoregression",
     "Persistence",
     "alignment_index",
+    "anode_theory",
     "attractor_distance",
+    "augmented_velocity",
     "backward_prediction",
     "baselines",
     "conformal",
@@ -41,6 +47,8 @@ __all__ = [
     "forecast_error",
     "kaplan_yorke_dimension",
     "largest_exponent_wolf",
+    "latent_agreement",
+    "latent_dimension",
     "local_exponents",
     "lyapunov_spectrum",
     "map_exponents",

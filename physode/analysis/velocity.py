@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import xarray as xr
 
-from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
+from physode.analysis.dynamics import Array, Dynamics
 from physode.analysis.maps import linear_map
-from physode.errors import DataError
-from physode.trajectories import time_dim, times, true_states, values
+from physode.analysis.velocity_source import recover, states_of, true_velocities
+from physode.trajectories import time_dim, values
 
 __all__ = ["recovered_velocity"]
 
@@ -64,10 +62,10 @@ def recovered_velocity(
     >>> found.state.values.tolist(), round(float(found.correlation[0]), 9)
     (['omega'], 1.0)
     """
-    true = _true_velocities(ds, truth)
-    prediction = _states_of(model, ds, truth, warmup)
-    kind, recovered = _recover(model, prediction, ds, [position for _, position, _ in true])
-    features = values(prediction, _sampled(prediction, model.states))
+    true = true_velocities(ds, truth)
+    prediction = states_of(model, ds, truth, warmup)
+    kind, recovered = recover(model, prediction, ds, [position for _, position, _ in true])
+    features = values(prediction, [name for name in model.states if name in prediction.data_vars])
     dims = ("trajectory", time_dim(ds))
     coords = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)}
     names = [name for name, _, _ in true]
@@ -98,84 +96,6 @@ def recovered_velocity(
         result[key] = ("state", column, {"long_name": labels[key]} | ({} if key.startswith("rmse") else {"units": "1"}))
     result.attrs = {"dynamics": model.name, "recovered_from": kind}
     return result
-
-
-def _true_velocities(ds: xr.Dataset, truth: xr.Dataset | Dynamics | None) -> list[tuple[str, str, xr.DataArray]]:
-    """Name, position and series of each true velocity."""
-    known = truth if isinstance(truth, xr.Dataset) else true_states(ds)
-    if known is None:
-        raise DataError(
-            "no true velocity is known: the record was measured. Pass truth=, a data set on the record's coordinates "
-            "whose velocities carry the attribute time_derivative_of."
-        )
-    if truth is not None and not isinstance(truth, xr.Dataset):
-        rate = _field_at(truth, known)
-        positions = [name for name in truth.states if known[name].attrs.get("role") == "position"]
-        return [(f"{name}_velocity", name, _rate_of(truth, rate, known, name)) for name in positions]
-    found = [
-        (str(name), str(series.attrs["time_derivative_of"]), series)
-        for name, series in known.data_vars.items()
-        if "time_derivative_of" in series.attrs and series.attrs.get("role") != "augmented"
-    ]
-    if not found:
-        raise DataError(
-            f"none of the true states {', '.join(map(str, known.data_vars))} is a velocity (attribute time_derivative_of). "
-            "If they hold positions and momenta, pass the System as truth=."
-        )
-    return found
-
-
-def _rate_of(system: Dynamics, rate: Array, known: xr.Dataset, name: str) -> xr.DataArray:
-    length, time = unit_of(system, name), unit_of(system, "time")
-    series = known[name].copy(data=rate[..., system.states.index(name)])
-    series.attrs = {"units": f"{'' if length == '1' else length} {time}-1".strip(), "long_name": f"velocity of {name}"}
-    return series
-
-
-def _sampled(ds: xr.Dataset, names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if name in ds.data_vars]
-
-
-def _field_at(dynamics: Dynamics, states: xr.Dataset) -> Array:
-    """Evaluate the vector field at the states of a data set, (trajectory, n, state)."""
-    missing = [name for name in dynamics.states if name not in states.data_vars]
-    if missing:
-        raise DataError(
-            f"{dynamics.name!r} needs the states {', '.join(dynamics.states)}; {', '.join(missing)} are missing from the truth."
-        )
-    z = values(states, list(dynamics.states))
-    flat, time = z.reshape(-1, z.shape[-1]), times(states).reshape(-1)
-    usable, rate = np.isfinite(flat).all(axis=1) & np.isfinite(time), np.full(flat.shape, np.nan)
-    if usable.any():
-        rate[usable] = dynamics.rhs(time[usable], flat[usable])
-    return rate.reshape(z.shape)
-
-
-def _states_of(model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics | None, warmup: int | None) -> xr.Dataset:
-    if isinstance(model, Predictor):
-        return model.predict(ds, warmup=warmup)
-    known = truth if isinstance(truth, xr.Dataset) else true_states(ds)
-    return ds if known is None else known
-
-
-def _recover(model: Dynamics, prediction: xr.Dataset, ds: xr.Dataset, positions: list[str]) -> tuple[str, list[Array]]:
-    """Say what stands for the velocities, and give its series (trajectory, n) for each position."""
-    absent = [name for name in positions if name not in model.states]
-    if absent:
-        raise DataError(f"{model.name!r} has no state {', '.join(absent)}, only {', '.join(model.states)}; compare it on a record it fits.")
-    if not isinstance(model, Predictor):
-        rate = _field_at(model, prediction)
-        return "time derivative of the position", [rate[..., model.states.index(name)] for name in positions]
-    own: Mapping[str, str] = {str(series.attrs.get("time_derivative_of")): str(name) for name, series in prediction.data_vars.items()}
-    if all(name in own for name in positions):
-        return "velocity", [values(prediction, [own[name]])[..., 0] for name in positions]
-    augmented = [str(name) for name, series in prediction.data_vars.items() if series.attrs.get("role") == "augmented"]
-    if augmented:
-        none = np.full((ds.sizes["trajectory"], ds.sizes[time_dim(ds)]), np.nan)
-        found = [values(prediction, [name])[..., 0] for name in augmented[: len(positions)]]
-        return "augmented state", found + [none] * (len(positions) - len(found))
-    rate = _field_at(model, prediction)
-    return "time derivative of the position", [rate[..., model.states.index(name)] for name in positions]
 
 
 def _rms(difference: Array) -> float:

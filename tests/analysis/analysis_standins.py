@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import xarray as xr
 
 
 class StandIn:
@@ -125,3 +126,33 @@ def lotka_volterra(alpha=1.5, beta=1.0, gamma=3.0, delta=1.0):
         return planar_matrix(z, alpha - beta * y, -beta * x, delta * y, delta * x - gamma)
 
     return StandIn("lotka-volterra", "xy", field, matrix, centre=2.0, spread=1.0, time_scale=0.5)
+
+
+class Fitted:
+    """A model that predicts what it is told; its vector field is a system's."""
+
+    name = "stand-in"
+    time_scale = 1.0
+
+    def __init__(self, system, variables):
+        self.system, self.variables, self.warmup = system, variables, "not asked"
+        self.states = tuple(variables)
+        self.units = dict.fromkeys(self.states, "1") | {"time": "s"}
+
+    def predict(self, ds, warmup=None):
+        self.warmup = warmup
+        return xr.Dataset(
+            {k: (("trajectory", "time"), v, a) for k, (v, a) in self.variables.items()}, {"trajectory": ds.trajectory, "time": ds.time}
+        )
+
+    def rhs(self, t, z):
+        return self.system.rhs(t, z)
+
+    def jvp(self, t, z, v):
+        return self.system.jvp(t, z, v)
+
+    def divergence(self, t, z):
+        return self.system.divergence(t, z)
+
+    def sample_states(self, n, seed):
+        return self.system.sample_states(n, seed)

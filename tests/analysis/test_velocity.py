@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
+from analysis_standins import Fitted
 
 from physode import systems
 from physode.analysis import recovered_velocity
@@ -12,36 +12,6 @@ from physode.analysis.maps import linear_map
 from physode.errors import DataError
 
 TIME = np.linspace(0, 10, 101)
-
-
-class Fitted:
-    """A model that predicts what it is told; its vector field is a system's."""
-
-    name = "stand-in"
-    time_scale = 1.0
-
-    def __init__(self, system, variables):
-        self.system, self.variables, self.warmup = system, variables, "not asked"
-        self.states = tuple(variables)
-        self.units = dict.fromkeys(self.states, "1") | {"time": "s"}
-
-    def predict(self, ds, warmup=None):
-        self.warmup = warmup
-        return xr.Dataset(
-            {k: (("trajectory", "time"), v, a) for k, (v, a) in self.variables.items()}, {"trajectory": ds.trajectory, "time": ds.time}
-        )
-
-    def rhs(self, t, z):
-        return self.system.rhs(t, z)
-
-    def jvp(self, t, z, v):
-        return self.system.jvp(t, z, v)
-
-    def divergence(self, t, z):
-        return self.system.divergence(t, z)
-
-    def sample_states(self, n, seed):
-        return self.system.sample_states(n, seed)
 
 
 @pytest.fixture
