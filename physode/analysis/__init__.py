@@ -22,6 +22,7 @@ from physode.analysis.local_exponents import local_exponents
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
 from physode.analysis.map_exponents import map_exponents
 from physode.analysis.periodic_orbit import periodic_orbit
+from physode.analysis.phase_plane import nullclines, phase_plane
 from physode.analysis.precision import precision_horizon
 from physode.analysis.rosenstein import exponent_of_series
 from physode.analysis.velocity import recovered_velocity
@@ -52,7 +53,9 @@ __all__ = [
     "local_exponents",
     "lyapunov_spectrum",
     "map_exponents",
+    "nullclines",
     "periodic_orbit",
+    "phase_plane",
     "precision_horizon",
     "prediction_band",
     "recovered_velocity",

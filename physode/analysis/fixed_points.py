@@ -9,7 +9,7 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 
-__all__ = ["classify", "fixed_points", "jacobians"]
+__all__ = ["classify", "fixed_points", "jacobians", "sampled_box"]
 
 _N_ITERATIONS: Final = 100
 _SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
@@ -48,9 +48,7 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     >>> found.kind.values.tolist()
     ['saddle focus', 'saddle', 'saddle focus']
     """
-    sampled = dynamics.sample_states(200, seed)
-    low, high = sampled.min(axis=0), sampled.max(axis=0)
-    size = np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    low, high, size = sampled_box(dynamics, seed)
     if starts is None:
         bottom, top = low - reach * size, high + reach * size
         starts = bottom + (top - bottom) * np.random.default_rng(seed).random((n_starts, len(low)))
@@ -105,6 +103,13 @@ def classify(eigenvalues: np.ndarray, tolerance: float = 1e-6) -> str:
     if (real > 0).any() and (real < 0).any():
         return "saddle focus" if turning else "saddle"
     return f"{'stable' if real[0] < 0 else 'unstable'} {'focus' if turning else 'node'}"
+
+
+def sampled_box(dynamics: Dynamics, seed: int) -> tuple[Array, Array, Array]:
+    """Lower and upper corner and size, never zero, of the box around 200 states that the dynamics calls reasonable."""
+    sampled = dynamics.sample_states(200, seed)
+    low, high = sampled.min(axis=0), sampled.max(axis=0)
+    return low, high, np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
 
 
 def jacobians(dynamics: Dynamics, states: Array, time: float = 0.0) -> Array:
