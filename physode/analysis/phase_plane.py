@@ -135,5 +135,5 @@ def _corrected(dynamics: Dynamics, line: Array, component: int, mesh: Array) -> 
         rate = dynamics.rhs(0.0, moved)[:, component]
         step = np.divide(-rate, squared, out=np.zeros_like(rate), where=squared > 0)[:, None] * slope * mesh
         moved = moved + step
-    near = (np.abs(moved - line) <= mesh).all(axis=1)  # beyond the mesh the point belongs to something else
+    near = np.asarray((np.abs(moved - line) <= mesh).all(axis=1))  # beyond the mesh the point belongs to something else
     return np.where(near[:, None], moved, line)

@@ -2,15 +2,25 @@
 
 from physode.plotting.energy import plot_energy
 from physode.plotting.exponents import plot_exponents
+from physode.plotting.forecasts import plot_forecast_error
+from physode.plotting.local_structure import plot_fixed_points, plot_floquet, plot_nullclines, plot_phase_plane
 from physode.plotting.phase import plot_phase_portrait
 from physode.plotting.svg import save_svg, svg_bytes
 from physode.plotting.training import plot_training
 from physode.plotting.trajectories import plot_trajectories
+from physode.plotting.uncertainty import plot_band, plot_calibration
 from physode.plotting.velocity import plot_velocity
 
 __all__ = [
+    "plot_band",
+    "plot_calibration",
     "plot_energy",
     "plot_exponents",
+    "plot_fixed_points",
+    "plot_floquet",
+    "plot_forecast_error",
+    "plot_nullclines",
+    "plot_phase_plane",
     "plot_phase_portrait",
     "plot_training",
     "plot_trajectories",
