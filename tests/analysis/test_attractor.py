@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis_standins import Lorenz, linear, pendulum
+from analysis_standins import Lorenz, linear, pendulum, van_der_pol
 
 from physode.analysis.attractor import attractor_distance, spectrum_distance, state_space_divergence
 from physode.errors import DataError
@@ -61,3 +61,18 @@ def test_models_that_run_away_or_share_nothing_are_told():
     assert gone.n_diverged == 20
     with pytest.raises(DataError, match="'pendulum' and 'lorenz' share 0 states"):
         attractor_distance(pendulum(), Lorenz())
+
+
+def test_bins_smoothing_seed_points_and_step_change_what_is_measured():
+    slow, fast = van_der_pol(1.0), van_der_pol(1.5)
+    settings = {"n_points": 4000, "n_trajectories": 4, "step": 0.1}
+
+    def measured(**changed):
+        found = attractor_distance(fast, slow, **(settings | changed))
+        return np.array([found.state_space_divergence, found.state_space_divergence_floor, *found.spectrum_distance])
+
+    plain, shown, drawn = measured(), measured(n_bins=3, smoothing=0.0), measured(seed=5, n_points=1000, step=0.2)
+    assert (shown[:2] < 0.5 * plain[:2]).all()  # wide bins see little
+    assert (shown[2:] > plain[2:]).all()  # without smoothing every line counts
+    assert drawn[1] > plain[1]  # few points make a high floor
+    assert (np.abs(drawn[2:] - plain[2:]) > 1e-3).all()

@@ -108,3 +108,21 @@ def test_spirals_and_lost_orbits_are_told():
     forced = periodic_orbit(systems.get("damped-oscillator"), {"x": 1.0, "v": 0.0}, period=6.3)
     assert forced.attrs["warnings"] != "none"
     assert np.isnan(forced.floquet_exponent).all()
+
+
+def test_starts_number_and_seed_decide_where_fixed_points_are_looked_for():
+    lorenz = systems.get("lorenz")
+    near = fixed_points(lorenz, starts=np.array([[8.0, 8.0, 27.0], [9.0, 8.0, 26.0]]))
+    np.testing.assert_allclose(near.x, [np.sqrt(72)], atol=1e-8)
+    assert fixed_points(lorenz, n_starts=1, seed=0).sizes["fixed_point"] == 1
+    found = {round(float(fixed_points(lorenz, n_starts=1, seed=seed).x[0]), 6) for seed in range(12)}
+    assert len(found) > 1
+
+
+def test_a_closer_guess_of_the_period_picks_the_orbit_that_goes_round_twice():
+    once, twice = (periodic_orbit(van_der_pol(1.0), [2.0, 0.0], settle=20.0, period=period) for period in (6.6, 13.3))
+    assert twice.period.item() == pytest.approx(2 * once.period.item(), rel=1e-9)
+    np.testing.assert_allclose(twice.multiplier_real[1], once.multiplier_real[1] ** 2, rtol=1e-3)
+    unsettled = periodic_orbit(van_der_pol(1.0), [2.0, 0.0], period=6.6)
+    assert unsettled.period.item() == pytest.approx(once.period.item(), rel=1e-6)
+    assert float(unsettled.x[0]) == pytest.approx(2.0, abs=0.1)
