@@ -9,6 +9,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.each import each
 from physode.analysis.tangents import TangentStepper, choose_step
 from physode.errors import DataError
 
@@ -20,6 +21,7 @@ _TRANSIENT: Final = 300.0  # time scales
 _FAR: Final = 1e6
 
 
+@each
 def attractor_distance(
     dynamics: Dynamics,
     truth: Dynamics,

@@ -53,7 +53,7 @@ def each(
     >>> from physode import systems
     >>> from physode.analysis import fixed_points
     >>> both = {name: systems.get(name) for name in ("pendulum", "damped-pendulum")}
-    >>> found = fixed_points(both, [[0.1, 0.0]])
+    >>> found = fixed_points(both, reach=0.0)
     >>> dict(found.sizes)["model"], found.model.values.tolist()
     (2, ['pendulum', 'damped-pendulum'])
     """
@@ -64,8 +64,8 @@ def each(
         if not args and name not in kwargs:
             return function(*args, **kwargs)  # Python says what is missing
         dynamics, others = (args[0], args[1:]) if args else (kwargs.pop(name), ())
-        members = dynamics.members if isinstance(dynamics, Collection) else dynamics
-        if not isinstance(members, Mapping):
+        members: Any = dynamics.members if isinstance(dynamics, Collection) else dynamics
+        if isinstance(members, xr.Dataset) or not isinstance(members, Mapping):  # a Dataset is a Mapping, but one prediction
             return function(members, *others, **kwargs)
         if not members:
             raise PhysodeError("there is no model to analyse: the mapping is empty.")

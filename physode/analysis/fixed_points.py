@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 
 __all__ = ["classify", "fixed_points", "jacobians", "sampled_box"]
 
@@ -16,6 +17,7 @@ _SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
 _SAME: Final = 1e-4  # of the size of the states: one and the same point
 
 
+@each
 def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: int = 200, seed: int = 0, reach: float = 0.5) -> xr.Dataset:
     """Find the fixed points of a system or of a fitted model, and classify them.
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from physode.analysis.backward import backward_prediction
 from physode.analysis.dynamics import Dynamics, Predictor
+from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
 from physode.analysis.precision import precision_horizon
 from physode.errors import DataError
@@ -15,6 +16,7 @@ from physode.trajectories import state_names, time_dim, times, true_states, valu
 __all__ = ["forecast_error"]
 
 
+@each
 def forecast_error(
     prediction: xr.Dataset | Predictor | Dynamics,
     ds: xr.Dataset,
@@ -31,7 +33,7 @@ def forecast_error(
     Parameters
     ----------
     prediction : xarray.Dataset or model
-        Trajectories on the record's coordinates, or a fitted model that predicts them.
+        Trajectories on the record's coordinates, or a fitted model that predicts them; or several models, by name, or as an ensemble.
     ds : xarray.Dataset
         The record. Its true states count where they are known, else the observed ones.
     start : float, optional

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
+from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 
 __all__ = ["periodic_orbit"]
@@ -27,6 +28,7 @@ _N_ROUNDS: Final = 40
 _RESOLVED: Final = 1e-6  # of the largest multiplier: not yet drowned in its rounding
 
 
+@each
 def periodic_orbit(
     dynamics: Dynamics,
     initial_state: Mapping[str, ArrayLike] | ArrayLike,

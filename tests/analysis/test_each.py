@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from physode import systems
+from physode.analysis import fixed_points, forecast_error, periodic_orbit
 from physode.analysis.each import each
 from physode.errors import PhysodeError
 
@@ -46,3 +48,16 @@ def test_nothing_is_told():
         halves({}, 1)
     with pytest.raises(TypeError, match="missing 2 required positional arguments"):
         halves()
+
+
+def test_forecasts_orbits_and_fixed_points_of_many_models_lie_side_by_side():
+    oscillators = {name: systems.get(name) for name in ("harmonic-oscillator", "damped-oscillator")}
+    record = oscillators["harmonic-oscillator"].simulate(np.linspace(0, 5, 26), n_trajectories=2, seed=0)
+    error = forecast_error(oscillators, record, backward=True)
+    assert error.nrmse.dims == ("model", "state", "time")
+    assert float(error.nrmse.sel(model="harmonic-oscillator").max()) < 1e-6 < float(error.nrmse.sel(model="damped-oscillator").max())
+    assert float(forecast_error(record, record).nrmse.max()) == 0.0  # a prediction is one, though a Dataset is a mapping of its variables
+    found = fixed_points(oscillators)
+    assert found.kind.values.tolist() == [["centre"], ["stable focus"]]
+    orbits = periodic_orbit(oscillators, [1.0, 0.0])
+    np.testing.assert_allclose(orbits.period, [2 * np.pi, np.nan])
