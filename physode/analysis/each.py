@@ -65,7 +65,8 @@ def each(
             return function(*args, **kwargs)  # Python says what is missing
         dynamics, others = (args[0], args[1:]) if args else (kwargs.pop(name), ())
         members: Any = dynamics.members if isinstance(dynamics, Collection) else dynamics
-        if isinstance(members, xr.Dataset) or not isinstance(members, Mapping):  # a Dataset is a Mapping, but one prediction
+        many = isinstance(members, Mapping) and not isinstance(members, xr.Dataset)  # a Dataset is a Mapping, but one prediction
+        if not many:
             return function(members, *others, **kwargs)
         if not members:
             raise PhysodeError("there is no model to analyse: the mapping is empty.")
