@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
+from physode.fields.mlp import LinearPlusMLP
+
 __all__ = ["AbstractField"]
 
 
@@ -51,6 +53,13 @@ class AbstractField(nn.Module, ABC):
     def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Give `forward` as a plain function for one integration; valid until the parameters change."""
         return self.forward
+
+    def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
+        """Give the network if the field is no more than one with hidden layers, to a solver that evaluates it so many times by itself.
+
+        The network maps [z, u] to dz/dt, or to its second half where the first is the second half of z. None for any other field.
+        """
+        return None
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate the field at each state, with respect to the state and to the parameters.

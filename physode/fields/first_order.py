@@ -44,6 +44,10 @@ class FirstOrderField(AbstractField):
             return lambda t, z, u: net(torch.cat([z, u], dim=1))
         return lambda t, z, u: net(z)
 
+    def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
+        """See `AbstractField.perceptron`."""
+        return self.net if len(self.net.layers) > 1 else None
+
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""
         by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))

@@ -16,7 +16,7 @@ from physode.models.dynamics import LearnedDynamics
 from physode.models.encoding import encode, finite_inputs
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
-from physode.solvers import RungeKuttaSolver, get_solver
+from physode.solvers import RungeKuttaSolver, by_hand, get_solver
 from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
 from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
@@ -68,7 +68,8 @@ def train(
         solver = get_solver(model.solver, model.gradient)
         n_measurements = int(batch.values.isfinite().sum())
         optimizer = _optimizer(model, sum(p.numel() for p in field.parameters()), n_measurements)
-        settings = FitSettings(optimizer, solver, MAX_STEP, model.max_iterations, model.tolerance)
+        differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
+        settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
 
         start = model._start(layout)
 

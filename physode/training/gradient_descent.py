@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from physode.fields.base import AbstractField
+from physode.fields.mlp import LinearPlusMLP
 from physode.solvers.base import AbstractSolver
 from physode.training.batch import Batch, SampledInputs
 from physode.training.evidence import Evidence
@@ -85,6 +86,11 @@ class _Counted(AbstractField):
         self.calls += 1
         out: Tensor = self.inner(t, z, u)
         return out
+
+    def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
+        net = self.inner.perceptron(evaluations)
+        self.calls += evaluations if net is not None else 0
+        return net
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         self.calls += 1
