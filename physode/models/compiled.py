@@ -20,6 +20,7 @@ from physode.models.scaling import Scaling
 __all__ = ["ACTIVATIONS", "CompiledField", "compile_field"]
 
 Array = NDArray[np.float64]
+Activation = Callable[[Array], Array]
 
 _BLOCK: Final = 256  # states and tangents that go through the network together: more of them leave the cache and take twice as long
 
@@ -28,25 +29,42 @@ def _softplus(a: Array) -> Array:
     return np.asarray(np.where(a > 20, a, np.log1p(np.exp(np.minimum(a, 20)))))  # as torch does it
 
 
-def _tanh_both(a: Array) -> tuple[Array, Array]:
-    value = np.tanh(a)
-    slope = value * value
-    return value, np.subtract(1, slope, out=slope)
+def _silu(a: Array) -> Array:
+    return np.asarray(a * expit(a))
 
 
-def _silu_both(a: Array) -> tuple[Array, Array]:
+def _over_tanh(a: Array) -> Array:
+    np.tanh(a, out=a)
+    slope: Array = a * a
+    np.subtract(1, slope, out=slope)
+    return slope
+
+
+def _over_softplus(a: Array) -> Array:
+    slope = np.asarray(expit(a))
+    a[...] = _softplus(a)
+    return slope
+
+
+def _over_silu(a: Array) -> Array:
     gate = np.asarray(expit(a))
-    value = a * gate
-    return value, gate + value * (1 - gate)
+    a *= gate
+    return np.asarray(gate + a * (1 - gate))
 
 
-ACTIVATIONS: Final[dict[str, tuple[Callable[[Array], Array], Callable[[Array], tuple[Array, Array]]]]] = {
-    "tanh": (np.tanh, _tanh_both),
-    "softplus": (_softplus, lambda a: (_softplus(a), np.asarray(expit(a)))),
-    "silu": (lambda a: np.asarray(a * expit(a)), _silu_both),
-    "sine": (np.sin, lambda a: (np.sin(a), np.cos(a))),
+def _over_sine(a: Array) -> Array:
+    slope: Array = np.cos(a)
+    np.sin(a, out=a)
+    return slope
+
+
+ACTIVATIONS: Final[dict[str, tuple[Activation, Activation]]] = {
+    "tanh": (np.tanh, _over_tanh),
+    "softplus": (_softplus, _over_softplus),
+    "silu": (_silu, _over_silu),
+    "sine": (np.sin, _over_sine),
 }
-"""Those of `physode.fields.mlp.ACTIVATIONS`: the value alone, and the value with the slope, which share their work."""
+"""Those of `physode.fields.mlp.ACTIVATIONS`: one gives the value; the other overwrites its argument by it and gives the slope."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,7 @@ class CompiledField:
             blocks = [self.rhs_and_jvp(z[start : start + n], v[start : start + n]) for start in range(0, len(z), n)]
             slopes, tangents = zip(*blocks, strict=True)
             return np.concatenate(slopes), np.concatenate(tangents)
-        both = ACTIVATIONS[self.activation][1]
+        overwrite = ACTIVATIONS[self.activation][1]
         shape = (v.shape[1] + 1, *z.shape)
         stacked = np.empty(shape)  # the states, then their tangents: one product with the weights for all
         np.subtract(z, self.mean, out=stacked[0])
@@ -102,8 +120,9 @@ class CompiledField:
         for weight, bias in self.hidden:
             out = out @ weight
             layer = out.reshape(shape[0], shape[1], -1)
-            layer[0], slope = both(layer[0] + bias)
-            layer[1:] *= slope
+            state = layer[0]
+            state += bias
+            layer[1:] *= overwrite(state)
         out = out @ self.last
         out += rows @ self.skip
         stacked = out.reshape(shape)
@@ -114,11 +133,11 @@ class CompiledField:
         n = len(self.mean)
         if len(self.hidden) > 2:
             return np.asarray(np.einsum("bii->b", self.rhs_and_jvp(z, np.broadcast_to(np.eye(n), (len(z), n, n)))[1]))
-        both = ACTIVATIONS[self.activation][1]
+        overwrite = ACTIVATIONS[self.activation][1]
         out, slopes = z - self.mean, []
         for weight, bias in self.hidden:
-            out, slope = both(out @ weight + bias)
-            slopes.append(slope)
+            out = out @ weight + bias
+            slopes.append(overwrite(out))
         trace = np.full(len(z), self.skip.trace())
         if not slopes:
             trace += self.last.trace()

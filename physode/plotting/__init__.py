@@ -1,8 +1,11 @@
 """Figures of labelled data: each ``plot_*(data, ax=None)`` only draws, and returns the axes."""
 
+from physode.plotting.alignment import plot_alignment_index
 from physode.plotting.energy import plot_energy
+from physode.plotting.exponent_history import plot_exponent_history, plot_series_exponent
 from physode.plotting.exponents import plot_exponents
 from physode.plotting.forecasts import plot_forecast_error
+from physode.plotting.local_exponents import plot_local_exponents
 from physode.plotting.local_structure import plot_fixed_points, plot_floquet, plot_nullclines, plot_phase_plane
 from physode.plotting.phase import plot_phase_portrait
 from physode.plotting.svg import save_svg, svg_bytes
@@ -12,16 +15,20 @@ from physode.plotting.uncertainty import plot_band, plot_calibration
 from physode.plotting.velocity import plot_velocity
 
 __all__ = [
+    "plot_alignment_index",
     "plot_band",
     "plot_calibration",
     "plot_energy",
+    "plot_exponent_history",
     "plot_exponents",
     "plot_fixed_points",
     "plot_floquet",
     "plot_forecast_error",
+    "plot_local_exponents",
     "plot_nullclines",
     "plot_phase_plane",
     "plot_phase_portrait",
+    "plot_series_exponent",
     "plot_training",
     "plot_trajectories",
     "plot_velocity",
