@@ -108,6 +108,5 @@ def test_coverage_of_the_90_percent_band_is_between_85_and_95_percent(name: str,
         band, other = (prediction_band(ensemble, ds, 0.9, target=target, warmup=15) for ds in (test, calibration))
         better = conformal(band, other, calibration)
         raw, corrected = (coverage(found, test) for found in (band, better))
-        print(name, target, [np.round(np.stack([f.coverage, f.standard_error, f.width]), 4).tolist() for f in (raw, corrected)])
         for found in (raw, corrected):
             assert 0.85 <= float(found.coverage.mean()) <= 0.95
