@@ -13,6 +13,7 @@ from physode.analysis.coverage import coverage
 from physode.analysis.distillation import distill
 from physode.analysis.distilled_system import distilled_system
 from physode.analysis.energy import energy_drift
+from physode.analysis.find_invariant import find_invariant
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
 from physode.analysis.latent import latent_dimension
@@ -44,6 +45,7 @@ __all__ = [
     "distilled_system",
     "energy_drift",
     "exponent_of_series",
+    "find_invariant",
     "fixed_points",
     "forecast_error",
     "kaplan_yorke_dimension",

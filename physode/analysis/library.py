@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from itertools import combinations_with_replacement
 from math import comb
 from typing import Final
@@ -72,7 +73,7 @@ def _formula(states: Sequence[str], chosen: tuple[int, ...]) -> str:
 
 
 def _product(chosen: tuple[int, ...]) -> Term:
-    return lambda z: np.asarray(np.prod(z[:, list(chosen)], axis=1))
+    return lambda z: reduce(np.multiply, (z[:, i] for i in chosen))
 
 
 def _of_state(function: Callable[[Array], Array], i: int) -> Term:
