@@ -42,7 +42,8 @@ def conformal(band: xr.Dataset, calibration: xr.Dataset, record: xr.Dataset) -> 
     The error at each time over the half-width of the band there is its score, so that the band keeps the shape that the
     ensemble gives it [1]_. Scores of one trajectory go together and are no independent evidence; k trajectories are. The correction is
     the quantile of order ``level`` (1 + 1/k) of all scores, each trajectory counting the same [2]_. If trajectories are exchangeable, a new
-    one lies within the band at no less than the stated share of its times on average, for any finite k.
+    one lies within the band at no less than the stated share of its times on average, for any finite k. Of a measured record no truth is
+    known: it calibrates bands for observations.
 
     References
     ----------

@@ -44,8 +44,15 @@ class Ensemble:
     Notes
     -----
     Fits to the same record that differ by their first weights alone are no measure of uncertainty: a well-determined fit ends
-    at the same place from all of them. What the record leaves open lies in its noise, in the field and in the initial states
-    of new trajectories. A wrong family of models is not seen by any ensemble of it; see `physode.analysis.conformal`.
+    at the same place from all of them. What the record leaves open lies in its noise, through the field and through the initial states
+    of new trajectories. Bands that should cover 90 % of the truth, on held-out trajectories of a Lotka-Volterra system, a
+    pendulum and a damped oscillator, each from 8 records of 61 times with 3 to 5 % noise, covered 86 to 95 % in seven draws of the data.
+    Other ensembles did worse: from weights alone 19 to 33 %, and with fresh noise in the first observations 78 to 85 %; from
+    whole trajectories drawn with replacement 94 to 97 %, by bands 1.5 to 5 times as wide, since members then miss what only
+    one trajectory shows.
+
+    A wrong family of models is not seen by any ensemble of it, nor is what lies far from all that was measured; see
+    `physode.analysis.conformal`.
 
     References
     ----------
