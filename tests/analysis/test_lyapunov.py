@@ -217,3 +217,27 @@ def test_rates_have_the_inverse_unit_of_time(time, rate):
     decay = linear([[-1.0]], units={"time": time})
     found = lyapunov_spectrum(decay, initial_states=[0.0], duration=10.0, transient=0.0)
     assert found.lyapunov_exponent.attrs["units"] == rate
+
+
+def test_dynamics_that_offer_slope_and_tangent_together_are_asked_once_a_stage():
+    class Both(Lorenz):
+        n_both = 0
+
+        def rhs_and_jvp(self, t, z, v):
+            self.n_both += 1
+            return self._field(z), Lorenz.jvp(self, t, z, v)
+
+        def jvp(self, t, z, v):
+            raise NotImplementedError
+
+    states, tangents = np.array([[1.0, 2.0, 20.0]]), random_frame(1, 3, 3, seed=0)
+    both, apart = (TangentStepper(dynamics, states, tangents) for dynamics in (Both(), Lorenz()))
+    both.advance(0.01, 5)
+    apart.advance(0.01, 5)
+    assert (both.dynamics.n_both, both.dynamics.n_rhs, apart.dynamics.n_rhs) == (20, 0, 20)
+    np.testing.assert_array_equal(both.tangents, apart.tangents)
+    np.testing.assert_array_equal(both.states, apart.states)
+    alone = TangentStepper(Both(), states, tangents[:, :0])
+    alone.advance(0.01, 5)
+    assert (alone.dynamics.n_both, alone.dynamics.n_rhs) == (0, 20)
+    np.testing.assert_allclose(alone.states, both.states, rtol=1e-14)
