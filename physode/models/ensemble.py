@@ -63,10 +63,10 @@ class Ensemble:
     --------
     >>> import numpy as np, physode
     >>> from physode import systems
-    >>> ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 40), n_trajectories=2, noise=0.02, seed=0)
-    >>> ensemble = physode.Ensemble(physode.NeuralODE(hidden=(4,), max_iterations=5), n_members=2).fit(ds)
+    >>> ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 3, 20), noise=0.02, seed=0)
+    >>> ensemble = physode.Ensemble(physode.NeuralODE(hidden=(2,), max_iterations=2), n_members=2).fit(ds)
     >>> list(ensemble.members), dict(ensemble.predict(ds, warmup=10).sizes)
-    ([1, 2], {'seed': 2, 'trajectory': 2, 'time': 40})
+    ([1, 2], {'seed': 2, 'trajectory': 1, 'time': 20})
     """
 
     def __init__(self, model: AbstractModel, n_members: int = 8) -> None:
