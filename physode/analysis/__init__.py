@@ -16,8 +16,10 @@ from physode.analysis.energy import energy_drift
 from physode.analysis.find_invariant import find_invariant
 from physode.analysis.fixed_points import fixed_points
 from physode.analysis.forecast import forecast_error
+from physode.analysis.invariant_drift import invariant_drift
 from physode.analysis.latent import latent_dimension
 from physode.analysis.latent_agreement import latent_agreement
+from physode.analysis.learned_energy import learned_energy
 from physode.analysis.library import term_library
 from physode.analysis.local_exponents import local_exponents
 from physode.analysis.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
@@ -48,10 +50,12 @@ __all__ = [
     "find_invariant",
     "fixed_points",
     "forecast_error",
+    "invariant_drift",
     "kaplan_yorke_dimension",
     "largest_exponent_wolf",
     "latent_agreement",
     "latent_dimension",
+    "learned_energy",
     "local_exponents",
     "lyapunov_spectrum",
     "map_exponents",
