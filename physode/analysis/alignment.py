@@ -83,8 +83,8 @@ def alignment_index(
     --------
     >>> from physode import systems
     >>> start = {"x": 0.0, "y": -0.25, "px": 0.42081, "py": 0.0}
-    >>> found = alignment_index(systems.get("henon-heiles"), initial_states=start)
-    >>> bool(found.crossing_time.sel(order=2) < 1000)
+    >>> found = alignment_index(systems.get("henon-heiles"), n_vectors=4, initial_states=start, duration=150.0)
+    >>> bool(found.crossing_time.sel(order=4) < 150)
     True
     """
     n_states = len(dynamics.states)
