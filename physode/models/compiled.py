@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.fields.first_order import FirstOrderField
+from physode.fields.mlp import LinearPlusMLP
 from physode.fields.second_order import SecondOrderField
 from physode.models.scaling import Scaling
 
@@ -168,9 +169,9 @@ def compile_field(field: AbstractField, scaling: Scaling) -> CompiledField | Non
     -------
     CompiledField or None
     """
-    if not isinstance(field, FirstOrderField | SecondOrderField) or field.n_inputs:
+    if type(field) not in (FirstOrderField, SecondOrderField) or field.n_inputs:  # a subclass may compute something else
         return None
-    net, n = field.net, field.n_states
+    net, n = cast(LinearPlusMLP, field.net), field.n_states
     *hidden, (last, bias) = [(_array(layer.weight).T, _array(layer.bias)) for layer in net.affine]
     kinematic = n - net.affine[-1].out_features  # states whose slopes are other states: dx/dt = v
     wide_last, wide_skip, wide_bias = np.zeros((len(last), n)), np.zeros((n, n)), np.zeros(n)

@@ -89,7 +89,13 @@ def test_weights_that_change_are_copied_again():
     np.testing.assert_allclose(model.rhs_and_jvp(0.0, z, z[:, None])[0], model.rhs(0.0, z), rtol=1e-12)
 
 
-def test_driven_and_hamiltonian_fields_stay_with_torch():
+def test_driven_hamiltonian_and_unknown_fields_stay_with_torch():
     unit = Scaling(np.zeros(2), np.ones(2), np.zeros(0), np.ones(0), TIME_SCALE)
     assert compile_field(FirstOrderField(2, 1, (4,), "tanh"), unit) is None
     assert compile_field(HamiltonianField(1, 0, (4,), "tanh"), unit) is None
+
+    class Other(FirstOrderField):
+        pass
+
+    assert compile_field(Other(2, 0, (4,), "tanh"), unit) is None
+    assert compile_field(FirstOrderField(2, 0, (4,), "tanh"), unit) is not None
