@@ -106,3 +106,38 @@ def test_a_multiplier_below_one_is_why_a_learned_orbit_is_lost_backward_in_time(
         assert error[0] / error[-1] == pytest.approx(growth, rel=0.01)
     lost, kept = (forecast_error(field, off, backward=True).rmse.max("time").sum() for field in (learned, truth))
     assert float(lost) > 1.5 * float(kept)
+
+
+class Perfect:
+    """A model whose field is the truth; its derivatives come from differences."""
+
+    def __init__(self, system):
+        self.name, self.states, self.units, self.time_scale = "perfect", system.states, system.units, system.time_scale
+        self.rhs, self.sample_states = system.rhs, system.sample_states
+
+    def jvp(self, t, z, v):
+        if v.ndim == 3:
+            return np.stack([self.jvp(t, z, v[:, k]) for k in range(v.shape[1])], axis=1)
+        return (self.rhs(t, z + 1e-6 * v) - self.rhs(t, z - 1e-6 * v)) / 2e-6
+
+    def divergence(self, t, z):
+        unit = np.eye(z.shape[1])
+        return sum(self.jvp(t, z, np.broadcast_to(e, z.shape))[:, i] for i, e in enumerate(unit))
+
+
+def test_a_perfect_model_has_the_local_structure_of_its_system():
+    system = systems.get("van-der-pol", mu=1.0)
+    model = Perfect(system)
+    for analysis, tolerance in ((nullclines, 1e-9), (phase_plane, 1e-6), (fixed_points, 1e-7)):
+        true, learned = analysis(system), analysis(model)
+        assert set(true.variables) == set(learned.variables)
+        for name in true.data_vars:
+            if true[name].dtype.kind == "f":
+                np.testing.assert_allclose(learned[name], true[name], atol=tolerance, err_msg=f"{analysis.__name__}: {name}")
+    assert fixed_points(model).kind.values.tolist() == fixed_points(system).kind.values.tolist()
+    true, learned = (periodic_orbit(field, [2.0, 0.0], period=6.66) for field in (system, model))
+    assert learned.period.item() == pytest.approx(true.period.item(), abs=1e-8)
+    np.testing.assert_allclose(learned.multiplier_real, true.multiplier_real, atol=1e-7)
+    record = system.simulate(np.linspace(0, 3, 16), n_trajectories=2, seed=0)
+    errors = [forecast_error(field, record, backward=True).nrmse for field in (system, model)]
+    np.testing.assert_allclose(errors[0], errors[1], atol=1e-12)

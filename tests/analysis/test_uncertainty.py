@@ -55,6 +55,18 @@ def test_a_band_has_the_width_of_students_t_and_the_units_of_its_state():
     np.testing.assert_allclose(plain.x_median, prediction.x.mean("seed"))
 
 
+def test_a_band_asks_an_ensemble_to_predict():
+    record, prediction = made(3, 0)
+
+    class Members:
+        def predict(self, ds, warmup=None):
+            return prediction + warmup
+
+    band = prediction_band(Members(), record, warmup=5)
+    np.testing.assert_allclose(band.x_median, prediction.x_centre + 5)
+    assert band.attrs["warmup"] == 5
+
+
 def test_a_band_for_observations_adds_the_noise():
     record, prediction = made(1000, 0, noise=0.7)
     truth, observed = (prediction_band(prediction, record, LEVELS, target=target) for target in ("truth", "observation"))
