@@ -37,8 +37,8 @@ def plot_local_exponents(data: xr.Dataset, ax: Axes | None = None, *, bins: int 
         ax.stairs(density, edges, color=style.colour, linestyle=style.line, linewidth=1.5, label=f"exponent {number}")
         ax.axvline(float(found["lyapunov_exponent"].isel(exponent=i)), color=style.colour, linestyle=style.line, linewidth=0.8)
     of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
-    units = clean(data["time"].attrs.get("units", ""))
-    window = f"{float(data.attrs['window']):.3g} {units}".strip() if "window" in data.attrs else "one window"
+    units = str(data["time"].attrs.get("units", ""))
+    window = f"{float(data.attrs['window']):.3g} {clean(units)}" if units not in ("", "1") else f"{float(data.attrs['window']):.3g}"
     return finish(
         ax,
         x=axes_label(data["local_exponent"]),

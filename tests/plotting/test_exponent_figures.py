@@ -38,6 +38,8 @@ def test_local_exponents_are_drawn_as_densities_around_their_means():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("local Lyapunov exponent (s-1)", "density")
     assert ax.get_title() == r"Lyapunov exponents of lorenz \$ over 2.5 s, lines: means"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exponent 1", "exponent 2"]
+    data["time"].attrs["units"] = "1"
+    assert plot_local_exponents(data).get_title() == r"Lyapunov exponents of lorenz \$ over 2.5, lines: means"
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_the_exponent_of_a_series_is_drawn_with_its_line():
     )
     ax = plot_series_exponent(data)
     found = lines(ax)
-    np.testing.assert_array_equal(found["slope 0.9 ± 0.02 s-1"].get_xydata(), [[1.0, -4.0], [2.0, -3.1]])
+    np.testing.assert_array_equal(found["slope 0.9 ± 0.02 (s-1)"].get_xydata(), [[1.0, -4.0], [2.0, -3.1]])
     np.testing.assert_array_equal(found["neighbours"].get_ydata(), [-5.0, -4.0, -3.1, -2.9])
     assert set(found["unrelated states"].get_ydata()) == {0.3}
     assert ax.get_ylabel() == "mean log distance of neighbours"
