@@ -52,7 +52,8 @@ class Ensemble:
     one trajectory shows.
 
     A wrong family of models is not seen by any ensemble of it, nor is what lies far from all that was measured; see
-    `physode.analysis.conformal`.
+    `physode.analysis.conformal`. From a single record, continued over as much time again, bands were too wide: of the 90 % band
+    for the truth 99 to 100 % (Lotka-Volterra, 3 % noise, and the damped oscillator, 5 %; six records each).
 
     References
     ----------

@@ -63,6 +63,7 @@ def test_models_that_run_away_or_share_nothing_are_told():
         attractor_distance(pendulum(), Lorenz())
 
 
+@pytest.mark.slow
 def test_bins_smoothing_seed_points_and_step_change_what_is_measured():
     slow, fast = van_der_pol(1.0), van_der_pol(1.5)
     settings = {"n_points": 4000, "n_trajectories": 4, "step": 0.1}
