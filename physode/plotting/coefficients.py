@@ -38,6 +38,7 @@ def plot_coefficients(data: xr.Dataset, ax: Axes | None = None) -> Axes:
         ax.vlines(place, 0.0, row[on], color=style.colour, linewidth=1.0)
     ax.axhline(0.0, color=TRUTH_COLOUR, linewidth=0.8, zorder=0)
     ax.set_yscale("symlog", linthresh=1.0)
+    ax.margins(y=0.1)
     ax.set_xticks(range(len(terms)), terms)
     ax.set_xlim(-0.5, max(len(terms), 1) - 0.5)
     return finish(ax, x="term", y="coefficient (in the units of rate over term)", title=f"equations of {clean(data.attrs['dynamics'])}")

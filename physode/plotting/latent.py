@@ -87,7 +87,7 @@ def plot_latent_agreement(data: xr.Dataset, ax: Axes | None = None, *, number: s
     ax.imshow(table.values, cmap="cividis", vmin=0.0, vmax=high)
     for i, row in enumerate(table.values):
         for j, value in enumerate(row):
-            ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8, color="white" if value < high / 2 else "black")
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if value < high / 2 else "black")
     seeds = [str(seed) for seed in data["seed"].values.tolist()]
     ax.set_xticks(range(len(seeds)), seeds)
     ax.set_yticks(range(len(seeds)), seeds)

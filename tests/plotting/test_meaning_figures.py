@@ -73,7 +73,7 @@ def test_agreement_is_a_table_of_its_numbers(pendulum, record):
     found["procrustes"][0, 1] = 0.25
     ax = plot_latent_agreement(found)
     np.testing.assert_array_equal(ax.images[0].get_array(), found.procrustes)
-    assert [text.get_text() for text in ax.texts] == ["0", "0.25", "0", "0"]
+    assert [text.get_text() for text in ax.texts] == ["0.00", "0.25", "0.00", "0.00"]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["3", "5"]
     ones = plot_latent_agreement(found, number="canonical_correlation")
     np.testing.assert_allclose(ones.images[0].get_array(), 1.0)
