@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -28,11 +28,10 @@ class _Keeping:
     """A system whose energy is one of its conserved quantities."""
 
     def __init__(self, system: _Keeper, name: str) -> None:
-        self.system, self.energy = system, system.invariants[name]
+        self.name, self.states, self.units, self.time_scale = system.name, system.states, system.units, system.time_scale
+        self.rhs, self.jvp, self.divergence, self.sample_states = system.rhs, system.jvp, system.divergence, system.sample_states
+        self.energy = system.invariants[name]
         self.energy_units = str(getattr(system, "energy_units", "")) if name == "energy" else ""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.system, name)
 
 
 def invariant_drift(
@@ -80,13 +79,10 @@ def invariant_drift(
     >>> found.invariant.values.tolist(), bool(found.max_drift.max() < 1e-7)
     (['V'], True)
     """
-    names = list(system.invariants) if isinstance(system, _Keeper) else []
-    if not names:
+    if not isinstance(system, _Keeper) or not system.invariants:
         raise DataError(f"{system.name!r} conserves nothing that could drift; pass a system with invariants, or use energy_drift.")
-    followed = [
-        energy_drift(dynamics, record, energy=cast("Callable[[Array], Array]", _Keeping(cast("_Keeper", system), name)), time=time)
-        for name in names
-    ]
+    names = list(system.invariants)
+    followed = [energy_drift(dynamics, record, energy=_Keeping(system, name), time=time) for name in names]
     units = [str(found["energy"].attrs.get("units", "")) for found in followed]
     result = xr.concat([_plain(found) for found in followed], xr.Variable("invariant", names), combine_attrs="drop_conflicts")
     result = result.rename(energy="value", floor_energy="floor_value")
