@@ -25,11 +25,14 @@ class AbstractField(nn.Module, ABC):
         Number of inputs u(t); 0 for an autonomous field.
     separable : bool
         Whether positions move by the momenta alone and momenta by the positions alone, as the leapfrog method needs.
+    second_order : bool
+        Whether z = [x, v] with dx/dt = v.
     """
 
     n_states: int
     n_inputs: int
     separable: bool = False
+    second_order: bool = False
 
     @abstractmethod
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class SecondOrderField(AbstractField):
         A key of `physode.fields.mlp.ACTIVATIONS`.
     """
 
+    second_order = True
+
     def __init__(self, n_positions: int, n_inputs: int, hidden: Sequence[int], activation: str) -> None:
         super().__init__()
         self.n_positions, self.n_states, self.n_inputs = n_positions, 2 * n_positions, n_inputs

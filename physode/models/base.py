@@ -37,8 +37,9 @@ class AbstractModel(ABC):
     solver : str, default "rk4"
         "rk4", "rk5", "midpoint" or "euler" (fixed steps, per trajectory), "leapfrog" or "implicit-midpoint" (symplectic),
         "dopri5", "dopri8", "bosh3" or "adaptive_heun" (torchdiffeq's adaptive methods; all trajectories need the same times).
-    gradient : {"backprop", "adjoint"}, default "backprop"
-        "adjoint" is torchdiffeq's continuous adjoint; it needs an adaptive solver.
+    gradient : {"backprop", "adjoint", "interpolated-adjoint", "second-order-adjoint"}, default "backprop"
+        How L-BFGS and Adam differentiate; the adjoints need an adaptive solver. "adjoint" takes constant memory; "interpolated-adjoint"
+        reads the state from the stored solution; "second-order-adjoint" is for second-order models.
     optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
         "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, L-BFGS beyond that, and
         Adam for more than 50,000 measurements.

@@ -1,4 +1,4 @@
-"""Adaptive methods and the adjoint of Chen et al. 2018, by torchdiffeq."""
+"""Adaptive methods, by torchdiffeq."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from physode.errors import FitError
 from physode.fields.base import AbstractField
+from physode.solvers.adjoint import integrate_with_adjoint
 from physode.solvers.base import AbstractSolver
 from physode.solvers.runge_kutta import Inputs
 
@@ -39,19 +40,24 @@ class AdaptiveSolver(AbstractSolver):
     ----------
     method : str
         One of `ADAPTIVE`.
-    adjoint : bool
-        Differentiate by the continuous adjoint, in constant memory, rather than by backpropagation.
+    gradient : str
+        "backprop" through the solver's steps, or a key of `physode.solvers.adjoint.ADJOINTS`.
     rtol, atol : float
         Local error tolerances in scaled units; steps end at the observation times, so that they hold there.
     """
 
     method: str
-    adjoint: bool = False
+    gradient: str = "backprop"
     rtol: float = 1e-7
     atol: float = 1e-9
 
     def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
         """See `AbstractSolver.integrate`."""
+        if self.gradient == "second-order-adjoint" and not field.second_order:
+            raise FitError(
+                f"gradient='second-order-adjoint' needs a field d2x/dt2 = f(x, dx/dt), as SecondOrderNeuralODE has, and this is "
+                f"a {type(field).__name__}; use gradient='adjoint' or 'interpolated-adjoint'."
+            )
         elapsed = time - time[:, :1]
         longest = elapsed[int(time.isfinite().sum(1).argmax())]
         if float((elapsed - longest).abs().nan_to_num(0.0).max()) > 1e-9 * float(longest.nan_to_num(0.0).max()):
@@ -60,17 +66,24 @@ class AdaptiveSolver(AbstractSolver):
                 "use a fixed-step solver such as solver='rk4', where each trajectory has steps of its own."
             )
         valid = longest[longest.isfinite()]
-        run = torchdiffeq.odeint_adjoint if self.adjoint else torchdiffeq.odeint
         with_inputs = _WithInputs(field, inputs, time[:, 0])
         try:
-            # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance.
-            states = run(with_inputs, initial, valid, method=self.method, rtol=self.rtol, atol=self.atol, options={"step_t": valid})
+            states = self._run(with_inputs, initial, valid, kinks=field.n_inputs > 0)
         except AssertionError as error:
             if "underflow" not in str(error) and "non-finite" not in str(error):
                 raise
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)
+
+    def _run(self, rate: _WithInputs, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
+        # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance.
+        if self.gradient == "backprop" or not torch.is_grad_enabled():
+            states: Tensor = torchdiffeq.odeint(
+                rate, initial, time, method=self.method, rtol=self.rtol, atol=self.atol, options={"step_t": time}
+            )
+            return states
+        return integrate_with_adjoint(self.gradient, rate, initial, time, self.method, self.rtol, self.atol, kinks=kinks)
 
     def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
         """See `AbstractSolver.sharpened`."""

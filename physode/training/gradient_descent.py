@@ -80,7 +80,8 @@ class _Counted(AbstractField):
     def __init__(self, inner: AbstractField) -> None:
         super().__init__()
         self.inner, self.calls = inner, 0
-        self.n_states, self.n_inputs, self.separable = inner.n_states, inner.n_inputs, inner.separable
+        self.n_states, self.n_inputs = inner.n_states, inner.n_inputs
+        self.separable, self.second_order = inner.separable, inner.second_order
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         self.calls += 1

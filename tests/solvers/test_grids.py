@@ -119,10 +119,10 @@ def test_leapfrog_refuses_a_field_that_does_not_split() -> None:
 def test_the_registry_finds_solvers_and_names_its_choices() -> None:
     assert isinstance(get_solver("rk4"), RungeKuttaSolver)
     assert get_solver("dopri5") is SOLVERS["dopri5"]
-    assert get_solver("bosh3", gradient="adjoint") == AdaptiveSolver("bosh3", adjoint=True)
+    assert get_solver("bosh3", gradient="adjoint") == AdaptiveSolver("bosh3", "adjoint")
     with pytest.raises(UnknownNameError, match=r"unknown solver 'rk44'; did you mean 'rk4'\? Choose from: adaptive_heun, bosh3, dopri5"):
         get_solver("rk44")
-    with pytest.raises(UnknownNameError, match=r"unknown gradient 'adjunct'; did you mean 'adjoint'\? Choose from: adjoint, backprop\."):
+    with pytest.raises(UnknownNameError, match=r"unknown gradient 'adjunct'; did you mean 'adjoint'\? Choose from: adjoint, backprop, interpolated-adjoint, second-order-adjoint\."):
         get_solver("dopri5", gradient="adjunct")
     with pytest.raises(FitError, match=r"gradient='adjoint' needs an adaptive solver \(dopri5, .*\), and solver is 'rk4'\."):
         get_solver("rk4", gradient="adjoint")
