@@ -13,6 +13,7 @@ __all__ = ["checks_of", "standard_errors", "warnings_of"]
 
 _N_BLOCKS: Final = 10  # few and long: growth over short blocks is dominated by a bounded term that does not average
 _SETTLED: Final = 5  # standard errors, within the halves, by which the halves of a settled run do not differ
+_DRIFTED: Final = 0.05  # spreads of a conserved quantity that it may drift by
 _STILL: Final = 1e-7  # of the size per time scale: at rest
 _NEARLY_STILL: Final = 1e-3  # so near that the field is linear
 
@@ -80,6 +81,8 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     still = speed[1] < _STILL
     blocks = _blocks(done)
     half = len(blocks) // 2
+    if np.isfinite(done.drift):
+        checks["invariant_drift"] = done.drift
     checks["n_at_rest"] = int(still.sum())
     checks["driven"] = _is_driven(dynamics)
     checks["n_at_rest_before"] = int((speed[0] < _NEARLY_STILL).sum())
@@ -129,7 +132,7 @@ def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
         found.append(f"fixed point reached by {which}: there the exponents are the real parts of its Jacobian's eigenvalues.")
         if at_rest < n or checks["n_at_rest_before"] < at_rest:
             found.append("the mean mixes motion and rest; use a longer transient or other initial states.")
-    elif checks["extent_ratio"] > 3 or checks["extent_ratio"] < 1 / 3:
+    elif "invariant_drift" not in checks and not 1 / 3 <= checks["extent_ratio"] <= 3:  # what conserves has no attractor
         found.append(f"not on an attractor: states changed size by {checks['extent_ratio']:.2g} during the run; use a longer transient.")
     if "half_drift" in checks and checks["half_drift"] > checks["half_drift_limit"]:
         found.append(f"not settled: the two halves of the run differ by {checks['half_drift']:.2g}; use a longer transient or duration.")
@@ -149,6 +152,11 @@ def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
         found.append(
             f"volume is kept, but the exponents do not pair as a Hamiltonian flow's must (gap {checks['pairing_gap']:.2g}); "
             "if it is one, use a smaller step or a longer duration."
+        )
+    if checks.get("invariant_drift", 0.0) > _DRIFTED:
+        found.append(
+            f"a conserved quantity drifted by {checks['invariant_drift']:.2g} of its spread between initial states, "
+            "so that the exponents are those of other orbits than asked for; use a smaller step."
         )
     if checks.get("states_differ", False):
         found.append("initial states have different exponents (several attractors or energies): the mean is over the states drawn.")

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.kept import Kept, step_that_keeps
 from physode.analysis.tangents import TangentStepper, choose_step, orthonormalise, random_frame
 
 __all__ = ["Run", "run"]
@@ -37,6 +38,8 @@ class Run:
     """(2, trajectory): norm of the right-hand side when the measurement starts and ends."""
     extent: Array
     """(history,): largest absolute state of the batch at the end of each piece."""
+    drift: float
+    """How far the quantities drifted that the dynamics conserve, on average over trajectories, in spreads; NaN if none."""
     size: float
     """Largest initial state, plus the way it would go in one time scale."""
     n_diverged: int
@@ -77,7 +80,7 @@ def run(
         The pieces of growth and what the checks need.
     """
     scale = dynamics.time_scale
-    h = choose_step(dynamics, start) if step is None else step
+    h = step_that_keeps(dynamics, start, choose_step(dynamics, start), transient) if step is None else step
     size = float(np.abs(start).max() + scale * np.abs(dynamics.rhs(0.0, start)).max()) or 1.0
     stepper = TangentStepper(dynamics, start, np.empty((len(start), 0, start.shape[1])))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -87,7 +90,8 @@ def run(
             _drop_far(stepper, size)
             seen.append(stepper.states.copy())
         if step is None and len(stepper.states):  # what was reached may be milder or fiercer than the way to it
-            h = choose_step(dynamics, np.concatenate(seen[len(seen) // 2 :])[-1024:])
+            reached = np.concatenate(seen[len(seen) // 2 :])[-1024:]
+            h = step_that_keeps(dynamics, reached, choose_step(dynamics, reached), duration)
         stepper.tangents = random_frame(len(stepper.states), n_exponents, start.shape[1], seed)
         spread = _align(stepper, h, transient * _WARM_UP, size)
         interval = _interval(spread, h, scale)
@@ -139,13 +143,13 @@ def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int,
     dynamics = stepper.dynamics
     growth, divergence = np.zeros((n_pieces, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
     lengths, extent = np.zeros(n_pieces), np.zeros(n_pieces)
-    first = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1)
+    first, before = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1), stepper.states.copy()
     for each in range(n_rounds):
         index = each * n_pieces // n_rounds
         stepper.advance(step, interval, divergence)
         near = _drop_far(stepper, size)
         if not near.all():
-            growth, divergence, first = growth[:, near], divergence[near], first[near]
+            growth, divergence, first, before = growth[:, near], divergence[near], first[near], before[near]
         stepper.tangents, grown = orthonormalise(stepper.tangents)
         growth[index] += grown
         lengths[index] += interval * step
@@ -161,6 +165,7 @@ def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int,
         divergence=divergence / (n_rounds * interval),
         speed=np.stack([first, last]),
         extent=extent,
+        drift=Kept(dynamics).drift(before, stepper.states) if len(first) else np.nan,
         size=size,
         n_diverged=n_started - len(first),
     )
