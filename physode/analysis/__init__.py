@@ -1,4 +1,8 @@
-"""What was learned: velocities, energy, chaos, forecasts and local structure of a system or of a fitted model, as labelled data."""
+"""What was learned: velocities, energy, chaos, forecasts and local structure of a system or of a fitted model, as labelled data.
+
+Each analysis takes a System, a fitted model, an ensemble, or a mapping from names, seeds or (name, seed) to such, like the one that
+`physode.comparison.fitted_models` reads from a comparison's folder.
+"""
 
 from physode.analysis.alignment import alignment_index
 from physode.analysis.anode_theory import anode_theory

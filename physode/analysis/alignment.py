@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import positive, start_states
 from physode.analysis.tangents import TangentStepper, choose_step, random_frame
 from physode.errors import PhysodeError
@@ -23,6 +24,7 @@ _DURATION: Final = 1000.0  # in time scales, as has become usual
 _FAR: Final = 1e6  # times the initial size: diverged
 
 
+@each
 def alignment_index(
     dynamics: Dynamics,
     *,

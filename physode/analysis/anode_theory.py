@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Predictor
+from physode.analysis.each import each
 from physode.analysis.velocity_source import states_of, true_velocities
 from physode.errors import DataError
 from physode.trajectories import time_dim, true_states, values
@@ -17,6 +18,7 @@ __all__ = ["anode_theory"]
 _STRAIGHT: Final = 1e-6  # departure of the initial velocities from a straight line in the initial positions, over their spread
 
 
+@each
 def anode_theory(model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics | None = None, *, warmup: int | None = None) -> xr.Dataset:
     r"""Give the theoretical form of ANODE(1) on a second-order motion, and how near a fitted model comes to it.
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Dynamics
+from physode.analysis.each import each
 from physode.analysis.held_out import FOLDS, folds_of, held_out_r2
 from physode.analysis.latent import latent_names
 from physode.analysis.velocity_source import recover, states_of, true_velocities
@@ -18,6 +19,7 @@ __all__ = ["augmented_velocity"]
 _PARTS: Final = ("latent states", "all states")
 
 
+@each
 def augmented_velocity(
     model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics | None = None, *, warmup: int | None = None
 ) -> xr.Dataset:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Dynamics, Predictor, unit_of
+from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
@@ -13,6 +14,7 @@ from physode.trajectories import time_dim, times, true_states, values
 __all__ = ["backward_prediction"]
 
 
+@each
 def backward_prediction(dynamics: Dynamics, ds: xr.Dataset) -> xr.Dataset:
     """Integrate a system or a fitted model backward from the last state of each trajectory.
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.library import Term, term_library
 from physode.analysis.sparse import sparse_regression
@@ -23,6 +24,7 @@ _QUADRATURE: Final = 1e-8  # error of the mean rate over its size
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
+@each
 def distill(
     dynamics: Dynamics,
     *,

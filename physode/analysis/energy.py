@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, Predictor, initial_array, unit_of
+from physode.analysis.each import each
 from physode.analysis.energy_source import EnergySource, EnergySystem, evaluate, resolve, spread, system_states
 from physode.analysis.integrate import integrate
 from physode.errors import DataError
@@ -20,6 +21,7 @@ __all__ = ["energy_drift"]
 _N_TIMES: Final = 201
 
 
+@each
 def energy_drift(
     dynamics: Dynamics,
     record: xr.Dataset | Mapping[str, ArrayLike] | ArrayLike,

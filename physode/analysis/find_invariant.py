@@ -10,6 +10,7 @@ import xarray as xr
 
 from physode.analysis.distillation import formula
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.invariant_basis import InvariantBasis
 from physode.analysis.invariant_search import N_SURROGATES, N_TIMES, Claim, add_claims, prepare
@@ -21,6 +22,7 @@ __all__ = ["find_invariant"]
 _HELD_OUT: Final = 3  # one trajectory in three
 
 
+@each
 def find_invariant(
     dynamics: Dynamics,
     *,

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.each import each
 from physode.analysis.energy import energy_drift
 from physode.errors import DataError
 
@@ -34,6 +35,7 @@ class _Keeping:
         self.energy_units = str(getattr(system, "energy_units", "")) if name == "energy" else ""
 
 
+@each
 def invariant_drift(
     dynamics: Dynamics,
     record: xr.Dataset | Mapping[str, ArrayLike] | ArrayLike,

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.each import each
 from physode.analysis.velocity_source import states_of
 from physode.errors import DataError
 from physode.trajectories import state_names, values
@@ -38,6 +39,7 @@ def centred(series: Array) -> Array:
     return np.asarray(flat - flat.mean(axis=0))
 
 
+@each
 def latent_dimension(model: Dynamics, ds: xr.Dataset, *, warmup: int | None = None) -> xr.Dataset:
     r"""Count the dimensions that a model's trajectories really use, by the singular values of the centred and scaled states.
 

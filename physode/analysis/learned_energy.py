@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Predictor
+from physode.analysis.each import each
 from physode.analysis.energy_source import EnergySystem, evaluate, resolve
 from physode.analysis.velocity_source import states_of
 from physode.errors import DataError
@@ -24,6 +25,7 @@ class _Hamiltonian(Protocol):
         ...
 
 
+@each
 def learned_energy(
     model: Dynamics, ds: xr.Dataset, energy: EnergySystem | Callable[[Array], Array] | str, *, warmup: int | None = None
 ) -> xr.Dataset:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import Run, run
 from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, not_negative, positive, rate_unit, start_states
@@ -17,6 +18,7 @@ from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_cou
 __all__ = ["kaplan_yorke_dimension", "lyapunov_spectrum"]
 
 
+@each
 def lyapunov_spectrum(
     dynamics: Dynamics,
     *,

@@ -9,6 +9,7 @@ import xarray as xr
 from contourpy import contour_generator
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians, sampled_box
 from physode.errors import DataError
 
@@ -17,6 +18,7 @@ __all__ = ["nullclines", "phase_plane"]
 _N_STEPS: Final = 4  # of Newton's method
 
 
+@each
 def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: int = 0) -> xr.Dataset:
     """Evaluate a planar vector field and its divergence on a grid.
 
@@ -66,6 +68,7 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     return result
 
 
+@each
 def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: int = 0) -> xr.Dataset:
     """Find the curves on which one component of a planar vector field vanishes; where those of both cross are its fixed points.
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.each import each
 from physode.analysis.maps import linear_map
 from physode.analysis.velocity_source import recover, states_of, true_velocities
 from physode.trajectories import time_dim, values
@@ -13,6 +14,7 @@ from physode.trajectories import time_dim, values
 __all__ = ["recovered_velocity"]
 
 
+@each
 def recovered_velocity(
     model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics | None = None, *, warmup: int | None = None
 ) -> xr.Dataset:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import not_negative, positive, rate_unit, start_states
 from physode.analysis.tangents import TangentStepper, choose_step
 
@@ -22,6 +23,7 @@ _ROUNDING: Final = 1e-13  # of the states
 _SATURATED: Final = 0.1  # of the distance of unrelated states
 
 
+@each
 def largest_exponent_wolf(
     dynamics: Dynamics,
     *,
