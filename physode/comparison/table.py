@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -14,13 +16,19 @@ __all__ = ["summary"]
 _FACTS = ("n_parameters", "seconds", "nfev", "solver_error")
 
 
-def summary(tree: xr.DataTree) -> pd.DataFrame:
-    """Turn a comparison into a tidy table, one row per model, seed and split.
+_MOST_LABELS = 12  # longer dimensions are series, not numbers for a table
+
+
+def summary(tree: xr.DataTree, **analyses: xr.Dataset) -> pd.DataFrame:
+    """Turn a comparison, and what was found of its models since, into a tidy table, one row per model, seed and split.
 
     Parameters
     ----------
     tree : xarray.DataTree
         What `physode.compare` returned or `physode.comparison.open_result` read.
+    **analyses : xarray.Dataset
+        Results of analyses over ``model`` and ``seed`` (of what `physode.comparison.fitted_models` loads). Their numbers, and those
+        along one short dimension such as ``exponent`` or ``state``, become columns behind the name given; series do not.
 
     Returns
     -------
@@ -32,7 +40,7 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the tree has no ``/metrics`` and ``/models``.
+        If the tree has no ``/metrics`` and ``/models``, or an analysis is not over ``model`` and ``seed``.
 
     Examples
     --------
@@ -44,10 +52,21 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
       model  seed  split     status  rmse_x
     0  node     0  train  converged    0.01
     1  node     0   test  converged    0.02
+    >>> chaos = xr.Dataset({"lyapunov_exponent": (("model", "seed", "exponent"), [[[0.9, 0.0]]])}, models.coords | {"exponent": [1, 2]})
+    >>> summary(xr.DataTree.from_dict({"metrics": metrics, "models": models}), chaos=chaos).filter(like="chaos")
+       chaos_lyapunov_exponent_1  chaos_lyapunov_exponent_2
+    0                        0.9                        0.0
+    1                        0.9                        0.0
     """
     missing = [name for name in ("metrics", "models") if name not in tree.children]
     if missing:
         raise DataError(f"this tree has no group {' and '.join('/' + name for name in missing)}; give what physode.compare returned.")
+    for name, found in analyses.items():
+        if not {"model", "seed"} <= set(found.dims):
+            raise DataError(
+                f"{name} is over {', '.join(map(str, found.dims)) or 'nothing'}, not over model and seed; "
+                "analyse all models of the comparison at once, as physode.comparison.fitted_models(directory) loads them."
+            )
     metrics, models = tree["metrics"].to_dataset(), tree["models"].to_dataset()
     rows = []
     for model in metrics["model"].values:
@@ -61,7 +80,8 @@ def summary(tree: xr.DataTree) -> pd.DataFrame:
                     "status": str(facts["status"].item()),
                 }
                 row |= {name: float(facts[name]) for name in _FACTS if name in facts}
-                rows.append(row | _numbers(metrics.sel(model=model, seed=seed), str(split)))
+                row |= _numbers(metrics.sel(model=model, seed=seed), str(split))
+                rows.append(row | _of_analyses(analyses, str(model), int(seed)))
     table = pd.DataFrame(rows)
     ended = ~table["status"].isin(FAILED)
     if ended.any():
@@ -82,4 +102,17 @@ def _numbers(metrics: xr.Dataset, split: str) -> dict[str, float]:
         (dim,) = part.dims
         for label in part[dim].values:
             found[f"{name}_{label}"] = float(part.sel({dim: label}))
+    return found
+
+
+def _of_analyses(analyses: Mapping[str, xr.Dataset], model: str, seed: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for prefix, result in analyses.items():
+        one = result.reindex(model=[model], seed=[seed]).isel(model=0, seed=0, drop=True)
+        for name, variable in one.data_vars.items():
+            if variable.dtype.kind not in "fib" or variable.ndim > 1 or (variable.ndim and variable.size > _MOST_LABELS):
+                continue
+            labels = variable[variable.dims[0]].values if variable.ndim else [None]
+            for label, value in zip(labels, np.atleast_1d(variable.values), strict=True):
+                found["_".join(str(part) for part in (prefix, name, label) if part is not None)] = float(value)
     return found

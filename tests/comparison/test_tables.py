@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from physode.analysis.side_by_side import side_by_side
 from physode.comparison import failures, overview, overview_text, summary
 from physode.comparison.overview import number
 from physode.errors import DataError
@@ -26,6 +27,34 @@ def test_summary_is_tidy_and_numeric(tree):
 def test_counts_are_whole_numbers_where_no_fit_failed(conservative):
     table = summary(conservative)
     assert table["nfev"].dtype == np.int64 and table["n_parameters"].dtype == np.int64
+
+
+def test_summary_gathers_what_was_found_since(tree):
+    keys = [("biased", 0), ("biased", 1)]
+    found = side_by_side(
+        {
+            key: xr.Dataset(
+                {
+                    "lyapunov_exponent": ("exponent", [key[1] + 0.5, -1.0]),
+                    "dimension": ((), 2.0),
+                    "path": ("time", np.arange(40.0)),
+                    "text": ((), "none"),
+                },
+                {"exponent": [1, 2]},
+            )
+            for key in keys
+        },
+        ["biased"],
+        [0, 1],
+    )
+    table = summary(tree, chaos=found)
+    added = [name for name in table if name.startswith("chaos_")]
+    assert added == ["chaos_lyapunov_exponent_1", "chaos_lyapunov_exponent_2", "chaos_dimension"]
+    rows = table[(table.model == "biased") & (table.split == "test")].set_index("seed")
+    assert rows.loc[[0, 1], "chaos_lyapunov_exponent_1"].tolist() == [0.5, 1.5]
+    assert table.loc[table.model != "biased", "chaos_dimension"].isna().all()
+    with pytest.raises(DataError, match="chaos is over exponent, not over model and seed"):
+        summary(tree, chaos=found.isel(model=0, seed=0)[["lyapunov_exponent"]])
 
 
 def test_summary_of_something_else_is_refused(tree):
