@@ -122,7 +122,8 @@ def test_the_registry_finds_solvers_and_names_its_choices() -> None:
     assert get_solver("bosh3", gradient="adjoint") == AdaptiveSolver("bosh3", "adjoint")
     with pytest.raises(UnknownNameError, match=r"unknown solver 'rk44'; did you mean 'rk4'\? Choose from: adaptive_heun, bosh3, dopri5"):
         get_solver("rk44")
-    with pytest.raises(UnknownNameError, match=r"unknown gradient 'adjunct'; did you mean 'adjoint'\? Choose from: adjoint, backprop, interpolated-adjoint, second-order-adjoint\."):
+    choices = "adjoint, backprop, interpolated-adjoint, second-order-adjoint"
+    with pytest.raises(UnknownNameError, match=rf"unknown gradient 'adjunct'; did you mean 'adjoint'\? Choose from: {choices}\."):
         get_solver("dopri5", gradient="adjunct")
     with pytest.raises(FitError, match=r"gradient='adjoint' needs an adaptive solver \(dopri5, .*\), and solver is 'rk4'\."):
         get_solver("rk4", gradient="adjoint")
