@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench gallery format coverage
+.PHONY: demo test lint bench gallery analysis format coverage
 
 demo: $(READY)
 	$(BIN)/physode compare hudson-bay --models node,anode,sonode,hnn --seeds 2 -o runs/hudson-bay --force
@@ -26,6 +26,9 @@ bench: $(READY)
 
 gallery: $(READY)
 	$(BIN)/python docs/make_gallery.py
+
+analysis: $(READY)
+	$(BIN)/python docs/make_analysis.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix
