@@ -16,9 +16,11 @@ from physode.solvers.fixed import RungeKuttaSolver
 from physode.training.batch import Batch
 from physode.training.evidence import Evidence, group_positions
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
+from physode.training.horizon import beyond_horizon
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
 from physode.training.result import StopFit
+from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
 
@@ -41,6 +43,8 @@ NEGLIGIBLE = 1e-5
 REFINEMENT = 8
 """How many times finer the solver is that the training solver is compared with."""
 MOST_HALVINGS = 4
+PROBES = 200
+"""Windows along which the growth of perturbations is measured."""
 
 
 @dataclass(frozen=True)
@@ -160,11 +164,12 @@ def fit_field(
     try:
         stage.warm_start()
         for intervals in stage.lengths():
-            if not stage.shoot(intervals):
+            if stage.beyond(intervals) or not stage.shoot(intervals):
                 break
             if judge is not None and (error := judge(stage.fitted)) < least:
                 best, least = replace(stage.fitted), error
         stage.take_back(best)
+        stage.complete()
         stage.refine()
     except (StopFit, KeyboardInterrupt) as stop:
         stage.keep_running()
@@ -195,6 +200,7 @@ class _Stages:
         self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
         self.max_step = settings.max_step
         self.running: Callable[[], bool] | None = None
+        self.sampled = False
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = noise.square().clamp(min=1e-6)
@@ -230,20 +236,61 @@ class _Stages:
             length *= GROWTH
         return [*out, longest]
 
-    def shoot(self, intervals: int) -> bool:
-        """Fit windows of one length; on failure go back to the shorter ones and say no."""
+    def shoot(self, intervals: int, *, whole: bool = False) -> bool:
+        """Fit windows of one length, all of them or as many as the field needs; on failure go back to the shorter ones and say no."""
         windows = cut_windows(self.batch, intervals)
         initial = windows.pick_initial(self.fitted.states)
-        n = initial.shape[1]
-        prior = InitialPrior(initial, self.guess.initial_precision.expand(len(initial), n).clone())
+        prior = InitialPrior(initial, self.guess.initial_precision.expand(*initial.shape).clone())
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
         kept = replace(self.evidence)
-        problem, point = self._optimise(windows, prior, intervals)
-        accepted = self._accept(problem, windows, intervals, point)
-        if not accepted:
+        drawn = torch.arange(len(initial)) if whole or not self._by_curvature else self._draw(windows, initial)
+        chosen = windows.choose(drawn)
+        problem, point = self._optimise(chosen, InitialPrior(prior.mean[drawn], prior.precision[drawn]), intervals)
+        if not self._accept(problem, chosen, intervals, point):
             self.evidence = kept
-        return accepted
+            return False
+        self.sampled = len(drawn) < len(initial)
+        if self.sampled:
+            self._fill_in(windows, prior, drawn, point.initial)
+        return True
+
+    def _fill_in(self, windows: Windows, prior: InitialPrior, drawn: Tensor, found: Tensor) -> None:
+        """Find the states of the windows that a stage left out."""
+        field_, step = self.vector_field, self.max_step
+        initial = fill_in(field_, windows, drawn, found, self.observed, prior.mean, prior.precision, self.evidence.variance, step)
+        states = self._integrate(self.settings.solver, windows, initial, step)
+        self.fitted.states = windows.spread(states, self.fitted.states)
+        self.fitted.loss = float(self._squares(windows, states).nanmean().sqrt())
+
+    def _draw(self, windows: Windows, initial: Tensor) -> Tensor:
+        """Draw the windows that a stage looks at."""
+        squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step))
+        return draw_windows(squares, len(self.fitted.theta))
+
+    def _squares(self, windows: Windows, states: Tensor) -> Tensor:
+        """Squared residuals; NaN where nothing was measured."""
+        return (states[..., list(self.observed)] - windows.batch.values).square()
+
+    @property
+    def _by_curvature(self) -> bool:
+        return self.settings.optimizer == "levenberg-marquardt"
+
+    def beyond(self, intervals: int) -> bool:
+        """Tell whether windows of this length are too long for a chaotic motion; with latent states only they can tell."""
+        fully_observed = len(self.observed) == self.guess.states.shape[-1]
+        if not fully_observed or not 0 < self.fitted.intervals < intervals:
+            return False
+        windows = cut_windows(self.batch, intervals)
+        windows = windows.choose(torch.linspace(0, len(windows.rows) - 1, min(len(windows.rows), PROBES)).long())
+        initial = windows.pick_initial(self.fitted.states)
+        last, loss = self.fitted.intervals, self.fitted.loss
+        return beyond_horizon(self.vector_field, windows.batch, initial, last, self.max_step, loss, plenty=self.sampled)
+
+    def complete(self) -> None:
+        """Fit all windows if the last stage looked at some of them only."""
+        if self.sampled:
+            self.shoot(self.fitted.intervals, whole=True)
 
     def _accept(self, problem: ShootingProblem | DescentProblem, windows: Windows, intervals: int, point: Point) -> bool:
         """Take over where a stage stands, unless it follows the record much worse than the stage before."""
@@ -280,7 +327,7 @@ class _Stages:
             if not isinstance(self.settings.solver, RungeKuttaSolver):
                 return
             self.max_step /= 2
-            if not self.shoot(self.fitted.intervals):
+            if not self.shoot(self.fitted.intervals, whole=True):
                 return
             self.fitted.solver_error = self._solver_error()
 

@@ -17,7 +17,7 @@ from physode.training.evidence import Evidence, group_positions
 from physode.training.levenberg_marquardt import levenberg_marquardt
 from physode.training.matching import MatchingProblem
 
-__all__ = ["estimate_initial_states", "fit_start"]
+__all__ = ["estimate_initial_states", "fit_start", "refine_initial_states"]
 
 ITERATIONS = 15
 GROWTH = 3
@@ -65,13 +65,14 @@ def estimate_initial_states(
     most = int(count.max())
     length, initial = min(FEWEST, most), guess
     while True:
-        initial = _refine(field, batch.first(length), observed, initial, guess, precision, variance, max_step)
+        initial = refine_initial_states(field, batch.first(length), observed, initial, guess, precision, variance, max_step)
         if length >= batch.time.shape[1]:
             return initial
         length = min(length * GROWTH, batch.time.shape[1])
 
 
-def _refine(
+@torch.no_grad()
+def refine_initial_states(
     field: AbstractField,
     batch: Batch,
     observed: tuple[int, ...],
@@ -81,7 +82,10 @@ def _refine(
     variance: Tensor,
     max_step: float,
 ) -> Tensor:
-    """Levenberg-Marquardt on every trajectory at once, each with its own damping."""
+    """Levenberg-Marquardt on every trajectory at once, each with its own damping.
+
+    Parameters and result are those of `estimate_initial_states`; `precision` may also be given for each trajectory.
+    """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
     mask, target = batch.values.isfinite(), batch.values.nan_to_num(0.0)
@@ -105,7 +109,7 @@ def _refine(
         root = (mask / variance.sqrt())[..., None]
         by_initial, _ = trajectory_derivatives(tableau, by_state_alone, stages, grid)
         jacobian = (by_initial[:, :, columns] * root).flatten(1, 2).nan_to_num(0.0)
-        hessian = jacobian.mT @ jacobian + torch.diag(precision)
+        hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = torch.einsum("brn,br->bn", jacobian, residual.flatten(1).nan_to_num(0.0)) + precision * (initial - mean)
         diagonal = torch.diag_embed(damping[:, None] * hessian.diagonal(dim1=1, dim2=2) + 1e-12)
         trial = initial - torch.linalg.solve(hessian + diagonal, gradient)

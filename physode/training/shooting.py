@@ -17,7 +17,7 @@ from physode.training.problem import AbstractProblem, NormalEquations
 
 __all__ = ["InitialPrior", "ShootingProblem"]
 
-CHUNK = 4_000_000
+CHUNK = 1_000_000
 """Numbers in one block of stage derivatives: windows are linearised in blocks of this size, so that memory stays bounded."""
 
 

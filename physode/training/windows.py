@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physode.training.batch import Batch
+from physode.training.batch import Batch, SampledInputs
 
 __all__ = ["Windows", "cut_windows"]
 
@@ -28,6 +28,12 @@ class Windows:
     batch: Batch
     rows: Tensor
     columns: Tensor
+
+    def choose(self, which: Tensor) -> Windows:
+        """Keep some windows, given their positions."""
+        samples = self.batch.inputs
+        batch = Batch(self.batch.time[which], self.batch.values[which], SampledInputs(samples.time[which], samples.values[which]))
+        return Windows(batch, self.rows[which], self.columns[which])
 
     def pick_initial(self, states: Tensor) -> Tensor:
         """Initial state of each window from states of shape (trajectories, observations, n_states)."""

@@ -1,0 +1,82 @@
+"""Which windows a stage of the fit looks at, when a record has far more than its field has parameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.training.initial_states import refine_initial_states
+from physode.training.windows import Windows
+
+__all__ = ["RESIDUALS_PER_PARAMETER", "draw_windows", "fill_in"]
+
+RESIDUALS_PER_PARAMETER = 20
+"""Measurements that a stage looks at for each parameter: noise then moves its minimum by about a fifth of the residual."""
+LEAST, WORST = 1e-12, 10.0
+"""Bounds of a window's residual, in standard deviations, when windows are drawn."""
+
+
+def draw_windows(squares: Tensor, n_parameters: int) -> Tensor:
+    """Draw windows until they hold enough measurements, those that the field follows worse more often.
+
+    Parameters
+    ----------
+    squares : Tensor, shape (windows, length, n_observed)
+        Squared residuals of the present field; NaN where nothing was measured, infinite where it could not be integrated.
+    n_parameters : int
+
+    Returns
+    -------
+    Tensor of int64
+        Increasing positions of the windows, drawn with a chance in proportion to their root mean square residual; all of them when a
+        draw would save less than half. Uses torch's default generator.
+    """
+    counts = (~squares.isnan()).sum((1, 2))
+    needed = RESIDUALS_PER_PARAMETER * n_parameters
+    if int(counts.sum()) < 2 * needed:
+        return torch.arange(len(counts))
+    size = squares.flatten(1).nanmean(1).sqrt().nan_to_num(0.0, posinf=WORST).clamp(LEAST, WORST)
+    order = torch.multinomial(size, len(size))
+    enough = int(torch.searchsorted(counts[order].cumsum(0), needed)) + 1
+    return order[:enough].sort().values
+
+
+def fill_in(
+    field: AbstractField,
+    windows: Windows,
+    drawn: Tensor,
+    found: Tensor,
+    observed: tuple[int, ...],
+    mean: Tensor,
+    precision: Tensor,
+    variance: Tensor,
+    max_step: float,
+) -> Tensor:
+    """Estimate the initial states of the windows that were left out, with the field that was learned without them.
+
+    Parameters
+    ----------
+    drawn : Tensor of int64
+        Windows that were fitted, and
+    found : Tensor, shape (len(drawn), n_states)
+        their initial states.
+    mean, precision : Tensor, shape (windows, n_states)
+        Prior of all initial states.
+    variance : Tensor, shape (n_observed,)
+        Noise variance of each observed state.
+
+    Returns
+    -------
+    Tensor, shape (windows, n_states)
+    """
+    out = mean.clone()
+    out[drawn] = found
+    left = torch.ones(len(mean), dtype=torch.bool)
+    left[drawn] = False
+    if bool(left.any()):
+        rest = torch.nonzero(left)[:, 0]
+        out[rest] = refine_initial_states(
+            field, windows.choose(rest).batch, observed, mean[rest], mean[rest], precision[rest], variance, max_step
+        )
+    return out
