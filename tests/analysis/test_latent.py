@@ -13,7 +13,7 @@ from physode.analysis import anode_theory, augmented_velocity, latent_agreement,
 from physode.analysis.held_out import folds_of, held_out_r2
 from physode.errors import DataError
 
-TIME = np.linspace(0, 10, 101)
+TIME = np.linspace(0, 10, 61)
 POSITION, AUGMENTED = {"role": "position"}, {"role": "augmented"}
 
 
