@@ -7,6 +7,7 @@ error control leaves it out (Kidger, Chen & Lyons 2021, arXiv:2009.09457).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -178,23 +179,33 @@ class _Task:
     atol: float
     kinks: bool
 
-    def advance(self, adjoint: _Adjoint, late: Tensor, early: Tensor, state: State) -> State:
-        """Integrate from `late` back to `early`."""
+    def advance(self, equation: _Adjoint, late: Tensor, early: Tensor, state: State, step: float) -> tuple[State, float]:
+        """Integrate from `late` back to `early`, the first step no longer than `step`; give the step that suits as well."""
+        backward = _Backward(equation, late, early, step)
         span = torch.stack([torch.zeros_like(late), late - early])
-        # Just inside the interval, since du/dt of sampled inputs jumps at its end, and steps would shrink without end at a jump.
-        inside = early + torch.finfo(late.dtype).eps ** 0.75 * (late - early)
-
-        def backward(elapsed: Tensor, now: State) -> State:
-            return tuple(-part for part in adjoint.derivative((late - elapsed).maximum(inside), now))
-
-        options = {"norm": _controlled, "step_t": span[1:]}
+        options = {"norm": _controlled, "step_t": span[1:]} | ({"first_step": min(step, float(span[1]))} if math.isfinite(step) else {})
         try:
             ends = torchdiffeq.odeint(backward, state, span, method=self.method, rtol=self.rtol, atol=self.atol, options=options)
         except AssertionError as error:
             raise FitError(
                 f"the {self.kind} equation could not be integrated back from t = {float(late):.4g} ({error}); use gradient='backprop'."
             ) from error
-        return tuple(part[-1] for part in ends)
+        return tuple(part[-1] for part in ends), backward.step
+
+
+class _Backward:
+    """The equation in the time that has passed since `late`, going back; remembers the last step that was tried."""
+
+    def __init__(self, equation: _Adjoint, late: Tensor, early: Tensor, step: float) -> None:
+        self.equation, self.late, self.step = equation, late, step
+        # Just inside the interval, since du/dt of sampled inputs jumps at its end, and steps would shrink without end at a jump.
+        self.inside = early + torch.finfo(late.dtype).eps ** 0.75 * (late - early)
+
+    def __call__(self, elapsed: Tensor, state: State) -> State:
+        return tuple(-part for part in self.equation.derivative((self.late - elapsed).maximum(self.inside), state))
+
+    def callback_step(self, elapsed: Tensor, state: State, step: Tensor) -> None:
+        self.step = float(step)
 
 
 class _Integrated(torch.autograd.Function):
@@ -217,11 +228,11 @@ class _Integrated(torch.autograd.Function):
         equation = ADJOINTS[task.kind](task.rate, tuple(parameters), ctx.solution)
         by_states = by_states / size
         sums = states.new_zeros(sum(parameter.numel() for parameter in parameters))
-        adjoint = by_states[-1]
+        adjoint, step = by_states[-1], math.inf
         for k in range(len(time) - 1, 0, -1):
             if bool(adjoint.any()):
                 state = equation.begin(time[k], states[k], adjoint, sums)
-                state = task.advance(equation, time[k], time[k - 1], state)
+                state, step = task.advance(equation, time[k], time[k - 1], state, step)
                 adjoint, sums = equation.end(time[k - 1], state), state[-1]
             adjoint = adjoint + by_states[k - 1]
         pieces = (sums * size).split([parameter.numel() for parameter in parameters])
