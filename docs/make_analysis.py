@@ -40,7 +40,7 @@ def save(name: str, draw: Callable[..., Axes], *arguments: object, **options: ob
     """Draw a figure into docs/figures and return its line in the page."""
     axes = draw(*arguments, **options)
     figure = axes.get_figure(root=True)
-    figure.set_size_inches(4.6, 3.0)
+    figure.set_size_inches(7.0, 3.4)
     plotting.save_svg(figure, HERE / "figures" / f"analysis-{name}.svg")
     return f"![{name}](figures/analysis-{name}.svg)\n"
 
