@@ -50,13 +50,15 @@ CONSTANT = 20.0
 
 @dataclass(frozen=True)
 class Perceptron:
-    """dz/dt = last h + skip [z, u, 1], where h is what the hidden layers make of [z, u, 1]; every layer ends with a constant unit.
+    """dz/dt = last h + skip [z, u, 1], where h is what the hidden layers make of [z, u, 1]; every layer has a constant unit.
+
+    The linear part `skip` is computed together with the first layer, as its last rows; what the activation makes of them is not used.
 
     Attributes
     ----------
     hidden : tuple of ndarray, each of shape (width + 1, width before + 1)
+        The first has n_states rows more, `skip`, and the second (or `last`) as many columns of zeros.
     last : ndarray, shape (n_states, width + 1)
-    skip : ndarray, shape (n_states, n_states + n_inputs + 1)
     activation : str
         A key of `SCALARS`.
     constant : float
@@ -65,7 +67,6 @@ class Perceptron:
 
     hidden: tuple[Array, ...]
     last: Array
-    skip: Array
     activation: str
     constant: float
 
@@ -98,7 +99,9 @@ class Perceptron:
         skip = np.zeros((n_states, linear.shape[1] + 1), weight.dtype)
         skip[n_fixed:, :-1] = linear
         skip[:n_fixed, n_states - n_fixed : n_states] = np.eye(n_fixed)
-        return cls(tuple(hidden), last, skip, activation, carried)
+        matrices = [np.concatenate([hidden[0], skip]), *hidden[1:], last]
+        matrices[1] = np.concatenate([matrices[1], np.zeros((len(matrices[1]), n_states), weight.dtype)], axis=1)
+        return cls(tuple(matrices[:-1]), matrices[-1], activation, carried)
 
 
 class Tape:
@@ -117,73 +120,67 @@ class Tape:
 
     def __init__(self, net: Perceptron, calls: int, batch: int, *, keep: bool) -> None:
         dtype, held = net.last.dtype, calls if keep else 1
-        widths = [len(weight) for weight in net.hidden]
-        self.arguments = np.ones((held, batch, net.skip.shape[1]), dtype)
-        self.errors = np.empty((held, batch, len(net.last)), dtype)
-        # Ahead of each activation; later its slope, later the error.
+        widths, self.n = [len(weight) for weight in net.hidden], len(net.last)
+        self.arguments = np.ones((held, batch, net.hidden[0].shape[1]), dtype)
+        # Ahead of each activation; later its slope, later the error. The linear part, and later the error of dz/dt, is beside the first.
         self.before = [np.empty((held, batch, width), dtype) for width in widths]
         self.after = [np.empty((held, batch, width), dtype) for width in widths]
         self.scratch = [np.empty((batch, width), dtype) for width in widths]
-        self.side = np.empty((batch, len(net.last)), dtype)
         layers = [list(zip(*pair, strict=True)) for pair in zip(self.before, self.after, strict=True)]
-        views = list(zip(self.arguments, *layers, strict=True))
+        views = list(zip(self.arguments, self.arguments[..., : self.n], self.before[0][..., -self.n :], *layers, strict=True))
         self.views = views if keep else views * calls
         backward = [list(zip(before, [scratch] * held, strict=True)) for before, scratch in zip(self.before, self.scratch, strict=True)]
-        self.backward = list(zip(self.errors, *reversed(backward), strict=True))
+        self.backward = list(zip(self.before[0][..., -self.n :], *reversed(backward), strict=True))
 
     @property
     def bytes(self) -> int:
         """Memory of the buffers."""
-        return sum(buffer.nbytes for buffer in (self.arguments, self.errors, *self.before, *self.after))
+        return sum(buffer.nbytes for buffer in (self.arguments, *self.before, *self.after))
 
     def load(self, net: Perceptron) -> None:
         """Take the weights to evaluate with."""
         self.net = net
         self.function, self.slope = SCALARS[net.activation]
         self.transposed = [np.ascontiguousarray(weight.T) for weight in net.hidden]
-        self.last, self.skip = np.ascontiguousarray(net.last.T), np.ascontiguousarray(net.skip.T)
+        self.last = np.ascontiguousarray(net.last.T)
 
     def evaluate(self, number: int, state: Array, inputs: Array | None, out: Array) -> None:
         """Write dz/dt at states of shape (batch, n_states) to `out`, and remember it as evaluation `number`."""
-        arguments, *layers = self.views[number]
-        n = state.shape[1]
-        arguments[:, :n] = state
+        entering, place, linear, *layers = self.views[number]
+        place[...] = state
         if inputs is not None:
-            arguments[:, n:-1] = inputs
-        entering = arguments
+            entering[:, self.n : -1] = inputs
         for (before, after), weight in zip(layers, self.transposed, strict=True):
             np.matmul(entering, weight, out=before)
             self.function(before, after)
             entering = after
         np.matmul(entering, self.last, out=out)
-        np.matmul(arguments, self.skip, out=self.side)
-        np.add(out, self.side, out=out)
+        np.add(out, linear, out=out)
 
     def turn(self) -> None:
         """Get ready for the reverse pass: replace what went into the activations by their slopes."""
         for before, after in zip(self.before, self.after, strict=True):
             self.slope(before, after)
-        net, n = self.net, self.errors.shape[-1]
-        self.upward = [net.last, *reversed(net.hidden[1:])]
-        self.by_state, self.by_skip = np.ascontiguousarray(net.hidden[0][:, :n]), np.ascontiguousarray(net.skip[:, :n])
+        self.upward = [self.net.last, *reversed(self.net.hidden[1:])]
+        self.downward = np.ascontiguousarray(self.net.hidden[0][:, : self.n])
 
     def pull_back(self, number: int, error: Array, out: Array) -> None:
         """Write the gradient by the states of one evaluation to `out`, given that by dz/dt; each evaluation once, after `turn`."""
-        kept, *layers = self.backward[number]
-        kept[...] = error
-        np.matmul(error, self.by_skip, out=self.side)
+        linear, *layers = self.backward[number]
+        above = error
         for (slope, scratch), weight in zip(layers, self.upward, strict=True):
-            np.matmul(error, weight, out=scratch)
+            np.matmul(above, weight, out=scratch)
             np.multiply(slope, scratch, out=slope)
-            error = slope
-        np.matmul(error, self.by_state, out=out)
-        np.add(out, self.side, out=out)
+            above = slope
+        linear[...] = error
+        np.matmul(above, self.downward, out=out)
 
     def weight_gradients(self) -> tuple[list[tuple[Array, Array]], Array]:
         """Sum over all evaluations, after each was pulled back: by every layer's weight and bias, and by the linear part."""
-        arguments, rates = (buffer.reshape(-1, buffer.shape[-1]) for buffer in (self.arguments, self.errors))
-        entering = [arguments, *(buffer.reshape(-1, buffer.shape[-1]) for buffer in self.after)]
-        errors = [*(buffer.reshape(-1, buffer.shape[-1])[:, :-1] for buffer in self.before), rates]
-        sums = [error.T @ into for error, into in zip(errors, entering, strict=True)]
-        carried = [1.0, *(self.net.constant for _ in self.after)]
-        return [(whole[:, :-1], whole[:, -1] / size) for whole, size in zip(sums, carried, strict=True)], rates.T @ arguments[:, :-1]
+        n, sizes = self.n, [1.0, *(self.net.constant for _ in self.after)]
+        entering = [buffer.reshape(-1, buffer.shape[-1]) for buffer in (self.arguments, *self.after)]
+        errors = [buffer.reshape(-1, buffer.shape[-1]) for buffer in self.before]
+        first, *others = [error.T @ into for error, into in zip([*errors, errors[0][:, -n:]], entering, strict=True)]
+        others[0] = others[0][:, :-n]
+        sums = [first[: -n - 1], *(whole[:-1] for whole in others[:-1]), others[-1]]
+        return [(whole[:, :-1], whole[:, -1] / size) for whole, size in zip(sums, sizes, strict=True)], first[-n:, :-1]

@@ -49,7 +49,7 @@ class Rollout:
         n_steps, n_stages, shape = len(step), len(tableau.b), initial.shape
         self.tableau, self.step = tableau, step
         sizes = (n_steps * n_stages + with_slopes, len(initial))
-        self.key = (keep, *sizes, initial.dtype, net.skip.shape, *(weight.shape for weight in net.hidden))
+        self.key = (keep, *sizes, initial.dtype, len(net.last), *(weight.shape for weight in net.hidden))
         self.tape = tape = _spare(self.key) or Tape(net, *sizes, keep=keep)
         tape.load(net)
         # Row 0 of a step is the state at its start; the others are the slopes of its stages times the step size.
