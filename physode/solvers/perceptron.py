@@ -151,10 +151,10 @@ class Tape:
         if inputs is not None:
             entering[:, self.n : -1] = inputs
         for (before, after), weight in zip(layers, self.transposed, strict=True):
-            np.matmul(entering, weight, out=before)
+            np.dot(entering, weight, out=before)
             self.function(before, after)
             entering = after
-        np.matmul(entering, self.last, out=out)
+        np.dot(entering, self.last, out=out)
         np.add(out, linear, out=out)
 
     def turn(self) -> None:
@@ -169,11 +169,11 @@ class Tape:
         linear, *layers = self.backward[number]
         above = error
         for (slope, scratch), weight in zip(layers, self.upward, strict=True):
-            np.matmul(above, weight, out=scratch)
+            np.dot(above, weight, out=scratch)
             np.multiply(slope, scratch, out=slope)
             above = slope
         linear[...] = error
-        np.matmul(above, self.downward, out=out)
+        np.dot(above, self.downward, out=out)
 
     def weight_gradients(self) -> tuple[list[tuple[Array, Array]], Array]:
         """Sum over all evaluations, after each was pulled back: by every layer's weight and bias, and by the linear part."""

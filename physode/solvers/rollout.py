@@ -61,12 +61,12 @@ class Rollout:
         for k in range(n_steps):
             lines, h, scaled = flat[k], step[k], table[k, 1:]
             for i, row in enumerate(rows):
-                np.matmul(row, lines[: i + 1], out=line)
+                np.dot(row, lines[: i + 1], out=line)
                 rate = scaled[i]
                 tape.evaluate(number, stage, None if inputs is None else inputs[k, i], rate)
                 np.multiply(rate, h, out=rate)
                 number += 1
-            np.matmul(end, lines, out=flat[k + 1, 0])
+            np.dot(end, lines, out=flat[k + 1, 0])
         if with_slopes:
             tape.evaluate(number, table[-1, 0], None, table[-1, 1])
             table[-1, 1] *= step[-1]
@@ -104,12 +104,12 @@ class Rollout:
             h = self.step[k]
             for i in range(n_stages - 1, -1, -1):
                 number -= 1
-                np.matmul(columns[i], flat[: n_stages - i], out=line)
+                np.dot(columns[i], flat[: n_stages - i], out=line)
                 if with_slopes and i == 0:
                     np.add(rate, by_nodes[k, 1], out=rate)
                 np.multiply(rate, h, out=rate)
                 tape.pull_back(number, rate, table[n_stages - i])
-            np.matmul(ones, flat, out=line)
+            np.dot(ones, flat, out=line)
             np.add(rate, by_nodes[k, 0], out=table[0])
         gradients = tape.weight_gradients()
         if tape.bytes <= SPARED:
