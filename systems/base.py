@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.compiled import jacobian as derivatives_of
 from physode.systems.equations import Equations
 from physode.systems.evaluation import TIME, Evaluation
 from physode.systems.exponents import exact_exponents, exact_sum
@@ -93,6 +94,7 @@ class System:
     theta' = omega
     omega' = -gravity*sin(theta)/length
     energy = gravity*length*(1 - cos(theta)) + length**2*omega**2/2
+    p = length**2*omega
     """
 
     name: str
@@ -449,12 +451,41 @@ class System:
         return convert(self, ds, to)
 
     # -- words -------------------------------------------------------------------------------------------------------------
-    def equations(self) -> Equations:
-        """Return the equations of motion and what is known of them; they print as text and show as LaTeX in a notebook."""
+    def equations(self, *, jacobian: bool = False) -> Equations:
+        """Return the equations of motion with all that is derived from them; they print as text and show as LaTeX in a notebook.
+
+        Parameters
+        ----------
+        jacobian : bool, default False
+            Whether to add the derivative of the right-hand side by the state, which is long for most systems.
+
+        Returns
+        -------
+        Equations
+            The time derivatives, the inputs' default, the energy, the momentum of each coordinate (of a system with velocities), and
+            the conserved quantities.
+
+        Examples
+        --------
+        >>> from physode import systems
+        >>> systems.get("pendulum").equations(jacobian=True)
+        theta' = omega
+        omega' = -gravity*sin(theta)/length
+        energy = gravity*length*(1 - cos(theta)) + length**2*omega**2/2
+        p = length**2*omega
+        d(theta')/d(theta) = 0
+        d(theta')/d(omega) = 1
+        d(omega')/d(theta) = -gravity*cos(theta)/length
+        d(omega')/d(omega) = 0
+        """
+        from physode.systems.conversion import conjugate_momenta
+
         others: dict[str, Expr] = {forcing.name: forcing.default for forcing in self.forcing}
         if self.energy_expression is not None:
             others["energy"] = self.energy_expression
-        return Equations(dict(zip(self.states, self.derivatives, strict=True)), others | dict(self.conserved))
+        others |= conjugate_momenta(self) | dict(self.conserved)
+        rows = derivatives_of(self.derivatives, self.symbols) if jacobian else ()
+        return Equations(dict(zip(self.states, self.derivatives, strict=True)), others, rows)
 
     def _repr_latex_(self) -> str:
         return self.equations()._repr_latex_()

@@ -49,6 +49,17 @@ def partner_expressions(system: System) -> dict[str, Expr]:
     return {names[q].name: tidy(sympy.diff(_energy(system), symbol(w))) for q, w in own.items()}
 
 
+def conjugate_momenta(system: System) -> dict[str, Expr]:
+    """Return the momentum of each coordinate over (q, v); nothing for a system that has no velocities with a kinetic energy."""
+    velocities = [symbol(state.name) for state in system.quantities if state.role == "velocity"]
+    if not velocities or system.energy_expression is None or {state.role for state in system.quantities} != {"position", "velocity"}:
+        return {}
+    found = partner_expressions(system)
+    linear = all(sympy.expand(e.diff(v)).free_symbols.isdisjoint(velocities) for e in found.values() for v in velocities)
+    at_rest = dict.fromkeys(velocities, sympy.S.Zero)
+    return found if linear and all(e.xreplace(at_rest) == 0 for e in found.values()) else {}
+
+
 def counterpart_name(system: System) -> str:
     """Return the name of the other form: pendulum and pendulum-canonical, double-pendulum and double-pendulum-velocity."""
     form = form_of(system)

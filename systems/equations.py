@@ -20,7 +20,9 @@ class Equations:
     derivatives : mapping of str to sympy.Expr
         The time derivative of each state.
     others : mapping of str to sympy.Expr
-        Further definitions: the energy, momenta, conserved quantities, inputs.
+        Further definitions: inputs, the energy, momenta, conserved quantities.
+    jacobian : tuple of tuple of sympy.Expr, optional
+        The derivative of the right-hand side by the state, row by row.
 
     Examples
     --------
@@ -32,10 +34,16 @@ class Equations:
 
     derivatives: Mapping[str, Expr]
     others: Mapping[str, Expr]
+    jacobian: Sequence[Sequence[Expr]] = ()
 
     def __str__(self) -> str:
         lines = [f"{name}' = {expression}" for name, expression in self.derivatives.items()]
-        return "\n".join(lines + [f"{name} = {expression}" for name, expression in self.others.items()])
+        lines += [f"{name} = {expression}" for name, expression in self.others.items()]
+        names = list(self.derivatives)
+        lines += [
+            f"d({name}')/d({by}) = {e}" for name, row in zip(names, self.jacobian, strict=False) for by, e in zip(names, row, strict=True)
+        ]
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return str(self)
@@ -43,7 +51,8 @@ class Equations:
     def latex(self) -> str:
         """Return one LaTeX ``aligned`` block."""
         rows = [rf"\dot{{{_name(name)}}} &= {_tex(e)}" for name, e in self.derivatives.items()]
-        return _aligned(rows + [f"{_name(name)} &= {_tex(e)}" for name, e in self.others.items()])
+        rows += [f"{_name(name)} &= {_tex(e)}" for name, e in self.others.items()]
+        return _aligned([*rows, f"J &= {_tex(sympy.Matrix(self.jacobian))}"] if self.jacobian else rows)
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
@@ -53,7 +62,7 @@ def _name(name: str) -> str:
     return str(sympy.latex(Symbol(name)))
 
 
-def _tex(expression: Expr) -> str:
+def _tex(expression: Expr | sympy.Matrix) -> str:
     return str(sympy.latex(expression))
 
 

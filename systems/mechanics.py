@@ -89,6 +89,7 @@ def from_lagrangian(
     r' = r_velocity
     r_velocity' = (-c*r_velocity - k*r + m*r*w**2)/m
     energy = k*r**2/2 - m*r**2*w**2/2 + m*r_velocity**2/2
+    r_momentum = m*r_velocity
     """
     names = _partners(coordinates, "velocity")
     read = _Reader(name, names, parameters, inputs)

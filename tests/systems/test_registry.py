@@ -171,6 +171,24 @@ def test_equations_print_and_show():
     assert repr(systems.get("van-der-pol")) == "<System van-der-pol: x, v; mu=1>"
 
 
+def test_momenta_and_jacobian_are_shown_on_request():
+    double = systems.get("double-pendulum-velocity").equations()
+    assert double.others["p1"].free_symbols and set(double.others) >= {"energy", "p1", "p2"}
+    canonical = systems.get("double-pendulum")
+    states = systems.get("double-pendulum-velocity").sample_states(3, seed=0)
+    symbols = systems.get("double-pendulum-velocity").symbols
+    values = {systems.base.symbol(k): v for k, v in canonical.parameters.items()}
+    converted = [[float(double.others[p].xreplace(values | dict(zip(symbols, z, strict=True)))) for p in ("p1", "p2")] for z in states]
+    record = systems.get("double-pendulum-velocity").simulate([0.0, 0.1], dict(zip(map(str, symbols), states.T, strict=True)))
+    there = systems.get("double-pendulum-velocity").convert(record, to="canonical")
+    np.testing.assert_allclose(np.stack([there.p1[:, 0], there.p2[:, 0]], -1), converted, rtol=1e-12)
+    assert "momentum" not in str(systems.get("lorenz").equations()) and "J &=" not in systems.get("lorenz").equations().latex()
+    shown = systems.get("lorenz").equations(jacobian=True)
+    assert "d(y')/d(x) = rho - z" in str(shown) and r"J &= \left[\begin{matrix}" in shown.latex()
+    undamped = systems.define("odd", {"x": "v", "v": "-x"}, energy="v**4 + x**2")
+    assert set(undamped.equations().others) == {"energy"}  # v**4 is no kinetic energy
+
+
 def test_exact_exponents_follow_from_the_equations():
     expected = {
         "damped-oscillator": ({"gamma": 3.0, "omega": 1.0}, [-1.5 + 1.25**0.5, -1.5 - 1.25**0.5]),
