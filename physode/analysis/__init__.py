@@ -32,6 +32,7 @@ from physode.analysis.periodic_orbit import periodic_orbit
 from physode.analysis.phase_plane import nullclines, phase_plane
 from physode.analysis.precision import precision_horizon
 from physode.analysis.rosenstein import exponent_of_series
+from physode.analysis.simulation import simulation_error
 from physode.analysis.velocity import recovered_velocity
 from physode.analysis.wolf import largest_exponent_wolf
 
@@ -69,6 +70,7 @@ __all__ = [
     "precision_horizon",
     "prediction_band",
     "recovered_velocity",
+    "simulation_error",
     "spectrum_distance",
     "state_space_divergence",
     "term_library",

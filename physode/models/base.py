@@ -11,10 +11,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from physode.errors import NotFittedError, PhysodeError, unknown_name
+from physode.errors import DataError, NotFittedError, PhysodeError, unknown_name
 from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
 from physode.models.layout import Layout
+from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
 from physode.training.result import FitResult, Progress
@@ -78,6 +79,7 @@ class AbstractModel(ABC):
         self.max_iterations, self.tolerance = int(max_iterations), float(tolerance)
         self.dynamics_: LearnedDynamics | None = None
         self._result: FitResult | None = None
+        self._digests = np.zeros(0, dtype=np.int64)
 
     # What a family defines
 
@@ -176,6 +178,7 @@ class AbstractModel(ABC):
 
         with bar:
             self.dynamics_, self._result = train(self, ds, seed, validation, time_budget, show)
+        self._digests = digests(ds, self.dynamics_.layout.observed, self.dynamics_.layout.inputs)
         return self
 
     @property
@@ -328,16 +331,77 @@ class AbstractModel(ABC):
             coords=ds.coords,
         )
 
-    def score(self, ds: xr.Dataset, warmup: int | None = None) -> float:
-        """Coefficient of determination R2 of the observed states, averaged over them.
+    def score(self, ds: xr.Dataset, warmup: int | None = None, *, metric: str = "r2") -> float:
+        """Score the observed states of a record by one number.
 
-        With `warmup` the first observations, which the initial state is estimated from, are not scored.
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            A record with the observed states (and inputs) of the training record.
+        warmup : int, optional
+            Score a free run: the initial state is estimated from the first `warmup` samples of each trajectory, and the samples after
+            them are scored, which must not have been used in fitting. Without it the initial state is estimated from the whole record,
+            and all of it is scored.
+        metric : {"r2", "rmse"}, default "r2"
+            "r2": coefficient of determination, averaged over the states. "rmse": root mean square error over all trajectories in the
+            unit of the states, which must have one in common.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        DataError
+            If `warmup` is given and samples after it were used in fitting; or if states of different units ask for one RMSE.
+
+        See Also
+        --------
+        physode.analysis.simulation_error : the same for each state and trajectory.
+
+        Examples
+        --------
+        >>> import numpy as np, physode
+        >>> from physode import systems
+        >>> starts = {"x": [1.0, -0.5], "v": [0.0, 1.0]}
+        >>> ds = systems.get("damped-oscillator").simulate(np.linspace(0, 10, 60), starts)
+        >>> model = physode.NeuralODE(hidden=(4,)).fit(ds.isel(trajectory=[0]))
+        >>> model.score(ds.isel(trajectory=[1]), warmup=10) > 0.999
+        True
+        >>> model.score(ds, warmup=10)
+        Traceback (most recent call last):
+        physode.errors.DataError: samples after the window of 10 were used in fitting this model, in trajectory 0: that would ...
         """
-        observed = self._fitted().layout.observed
-        data, model = values(ds, observed)[:, warmup or 0 :], values(self.predict(ds, warmup), observed)[:, warmup or 0 :]
-        error = np.nansum((data - model) ** 2, axis=(0, 1))
-        spread = np.nansum((data - np.nanmean(data, axis=(0, 1))) ** 2, axis=(0, 1))
-        return float(np.mean(1 - error / spread))
+        from physode.analysis import simulation_error
+
+        if metric not in ("r2", "rmse"):
+            raise unknown_name("metric", metric, ("r2", "rmse"))
+        found = simulation_error(self, ds, warmup).sel(state=list(self._fitted().layout.observed))
+        if metric == "r2":
+            return float(found["r2"].mean())
+        units = sorted(set(found["units"].values.tolist()))
+        if len(units) > 1:
+            raise DataError(f"states in {' and '.join(units)} have no root mean square error in common; see analysis.simulation_error.")
+        return float(np.sqrt((found["rmse"] ** 2 * found["scored"]).sum() / found["scored"].sum()))
+
+    def seen(self, ds: xr.Dataset, warmup: int = 0) -> NDArray[np.bool_]:
+        """Tell which trajectories hold, after their first `warmup` samples, something that the model was fitted to.
+
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            A record with the observed states (and inputs) of the training record.
+        warmup : int, default 0
+            Samples that do not count.
+
+        Returns
+        -------
+        ndarray of bool, shape (trajectory,)
+            True where 15 or more measured samples in a row are those of the training record, wherever in it; fewer may go unseen.
+            Values count, not times; a record that was kept for validation does not.
+        """
+        layout = self._fitted().layout
+        return shares(ds, layout.observed, layout.inputs, self._digests, warmup)
 
     def save(self, path: Any) -> None:
         """Write the fitted model to a safetensors file; see `physode.load`."""

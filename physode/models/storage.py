@@ -46,6 +46,7 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
         tensors |= {f"start.{name}": value.contiguous() for name, value in dynamics.start.state_dict().items()}
     tensors |= {f"scaling.{name}": torch.from_numpy(np.array(getattr(dynamics.scaling, name))) for name in _SCALING}
     tensors |= {f"dynamics.{name}": torch.from_numpy(np.ascontiguousarray(getattr(dynamics, name))) for name in _DYNAMICS}
+    tensors["training.digests"] = torch.from_numpy(model._digests)
     about = {
         "format": FORMAT,
         "model": model.registry_name,
@@ -104,6 +105,7 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         solver = get_solver(model.solver, model.gradient)
         model.dynamics_ = LearnedDynamics(named, scaling, field, solver, float(about["max_step"]), **rest, start=start)
         model._result = FitResult(**about["result"])
+        model._digests = tensors["training.digests"].numpy()
     except (KeyError, TypeError, RuntimeError) as error:
         kind = MODELS[name].__name__
         raise FileFormatError(f"{path} does not fit the class {kind} that it names: {error}. Save the model again.") from error

@@ -1,0 +1,75 @@
+"""What a model remembers of the record that it was fitted to: enough to know it again, whole or in part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from physode.trajectories import values
+
+__all__ = ["RUN", "digests", "shares"]
+
+RUN: Final = 8
+"""Measured samples in a row that are digested together: what a record shares with another is found from twice as many on."""
+_ODD: Final = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # the multipliers of the splitmix64 generator
+
+Digests = NDArray[np.int64]
+
+
+def digests(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str]) -> Digests:
+    """Digest the values of each trajectory, run after run.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A record.
+    observed, inputs : sequence of str
+        What a model is fitted to. Samples of which no observed state was measured are left out, and so is the time.
+
+    Returns
+    -------
+    ndarray of int64
+        Sorted; one number for each `RUN` samples. Runs in which nothing changes are left out, for they say nothing.
+    """
+    return np.unique(np.concatenate([runs[::RUN][moves[::RUN]] for runs, moves in _runs(ds, observed, inputs, 0)]))
+
+
+def shares(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], known: Digests, start: int) -> NDArray[np.bool_]:
+    """Tell which trajectories share a run of samples with a digested record, from sample number `start` on.
+
+    Returns
+    -------
+    ndarray of bool, shape (trajectory,)
+        True for certain where 2 `RUN` - 1 samples in a row are the same in single precision, wherever in the record they are.
+    """
+    return np.array([bool(np.isin(runs[moves], known).any()) for runs, moves in _runs(ds, observed, inputs, start)])
+
+
+def _runs(
+    ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], start: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Digest of the run that begins at each sample of a trajectory, and whether anything changes in it."""
+    for y, u in zip(values(ds, observed), values(ds, inputs) if inputs else values(ds, observed)[..., :0], strict=True):
+        measured = np.isfinite(y[start:]).any(axis=1)
+        rows = np.concatenate([y, u], axis=1)[start:][measured].astype(np.float32) + np.float32(0)  # no negative zero
+        rows[np.isnan(rows)] = np.nan  # one kind of NaN
+        samples = np.zeros(max(len(rows), RUN), dtype=np.uint64)
+        for column in rows.view(np.uint32).T:
+            samples[: len(rows)] = _mix(samples[: len(rows)] + column)
+        runs = np.lib.stride_tricks.sliding_window_view(samples, RUN)
+        total = np.zeros(len(runs), dtype=np.uint64)
+        for sample in runs.T:
+            total = _mix(total + sample)
+        yield total.view(np.int64), (runs != runs[:, :1]).any(axis=1)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scatter 64-bit numbers (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195)."""
+    x = x + np.uint64(_ODD[0])
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(_ODD[1])
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(_ODD[2])
+    return np.asarray(x ^ (x >> np.uint64(31)))
