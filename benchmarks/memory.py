@@ -132,6 +132,8 @@ def draw(rows: dict[str, list[tuple[int, float, float]]]) -> None:
         axes[1].loglog(steps, seconds, marker="o", label=name)
     for axis, label in zip(axes, ("peak memory [MiB]", "time [s]"), strict=True):
         axis.set(xlabel="solver steps", ylabel=label)
+        axis.set_xticks(steps, labels=[f"{count:.0f}" for count in steps])
+        axis.minorticks_off()
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(frameon=False)
     figure.suptitle("Memory and time of one gradient")

@@ -20,6 +20,9 @@ from physode.solvers.dense import hermite_weights, plan_steps
 from physode.solvers.grid import StepGrid
 from physode.solvers.perceptron import SCALARS
 from physode.solvers.runge_kutta import RUNGE_KUTTA, integrate_runge_kutta
+from physode.training.batch import Batch, SampledInputs
+from physode.training.gradient_descent import DescentProblem
+from physode.training.shooting import InitialPrior
 
 FIELDS: dict[str, Callable[[str, int], AbstractField]] = {
     "two layers": lambda activation, n_inputs: FirstOrderField(2, n_inputs, (5, 7), activation),
@@ -204,3 +207,22 @@ def test_activations_are_those_of_the_fields() -> None:
         of_torch, slope_of_torch, _ = ACTIVATIONS[name]
         np.testing.assert_allclose(after, of_torch(torch.from_numpy(x)).numpy(), rtol=1e-14, atol=1e-14)
         np.testing.assert_allclose(before, slope_of_torch(torch.from_numpy(x)).numpy(), rtol=1e-13, atol=1e-14)
+
+
+def test_descent_sees_the_same_loss_and_gradient_and_counts_evaluations() -> None:
+    field, time = random_field("two layers"), observed_times("own")
+    draws = torch.Generator().manual_seed(8)
+    values = torch.randn(3, 30, 2, generator=draws, dtype=torch.float64)
+    batch = Batch(time, torch.where(time.isfinite()[..., None], values, math.nan), SampledInputs(time, values[..., :0]))
+    initial, tableau = initial_states(field).detach(), RUNGE_KUTTA["rk5"]
+    found = []
+    for solver in (by_hand(RungeKuttaSolver(tableau)), RungeKuttaSolver(tableau)):
+        problem = DescentProblem(field, batch, (0, 1), InitialPrior(initial, torch.ones(3, 2).double()), solver, 0.2)
+        squares, _ = problem.squares(initial, torch.arange(3))
+        gradient = torch.autograd.grad(squares.sum(), list(field.parameters()))
+        found.append((problem.n_evaluations, squares.detach(), torch.cat([part.reshape(-1) for part in gradient])))
+    (calls, *mine), (many, *others) = found
+    plan = plan_steps(time, 0.2, 6, smooth=True)
+    assert calls == len(plan.step) * 6 + 1 < many / 2
+    for one, other in zip(mine, others, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6 * float(other.abs().max()))
