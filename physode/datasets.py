@@ -20,7 +20,7 @@ from physode.trajectories.columns import missing_column, numbers
 from physode.trajectories.csvfile import read_table
 from physode.trajectories.provenance import provenance
 
-__all__ = ["DATA_VARIABLE", "describe", "load_dataset", "names"]
+__all__ = ["DATA_VARIABLE", "describe", "load_dataset", "names", "official_split"]
 
 DATA_VARIABLE = "PHYSODE_DATA"
 """The environment variable that names the folder of data sets that physode does not ship."""
@@ -114,6 +114,52 @@ def load_dataset(name: str, *, directory: str | os.PathLike[str] | None = None) 
             f"It was changed or cut off; fetch it again from {entry['source']}."
         )
     return _record(name, entry, path)
+
+
+def official_split(name: str, *, directory: str | os.PathLike[str] | None = None) -> dict[str, xr.Dataset]:
+    """Load the parts of a benchmark record as its authors cut them.
+
+    Parameters
+    ----------
+    name : {"cascaded-tanks", "silverbox"}
+    directory : path, optional
+        See `load_dataset`.
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        "train", and the parts that are only scored. Each has the attribute ``window``: from so many of its first samples the initial
+        state may be estimated, and they are not scored. Nothing may be chosen by a test part; a validation part is cut from "train".
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no official split of that data set.
+    DataError, FileFormatError
+        As `load_dataset`.
+
+    Notes
+    -----
+    The parts and windows are those of version 1.0.1 of the package nonlinear-benchmarks [1]_; before, the window of the tanks was 5.
+
+    References
+    ----------
+    .. [1] G. I. Beintema, M. Schoukens, nonlinear_benchmarks, https://github.com/MaartenSchoukens/nonlinear_benchmarks.
+
+    See Also
+    --------
+    physode.analysis.simulation_error : scores a model on a part.
+    """
+    protocols = {key: entry["protocol"] for key, entry in _registry().items() if "protocol" in entry}
+    if name not in protocols:
+        raise unknown_name("official split", name, protocols)
+    ds, parts = load_dataset(name, directory=directory), protocols[name]["parts"]
+    return {
+        part: ds.isel({dim: slice(*limits) for dim, limits in where.items()}).assign_attrs(
+            provenance(f"official split, {part}", before=ds.attrs), window=protocols[name]["window"]
+        )
+        for part, where in parts.items()
+    }
 
 
 @cache

@@ -143,6 +143,33 @@ def test_cascaded_tanks() -> None:
 
 
 @needs_data
+def test_the_official_parts_of_silverbox() -> None:
+    parts = datasets.official_split("silverbox")
+    lengths = {"train": 65_062, "multisine": 21_688, "arrow-full": 40_475, "arrow-no-extrapolation": 32_000}
+    assert {part: ds.sizes["time"] for part, ds in parts.items()} == lengths
+    # Standard deviations in mV of what is scored, as published (reference: arXiv:2405.10779).
+    spread = [1e3 * parts[part]["V2"][:, 50:].std().item() for part in ("multisine", "arrow-full", "arrow-no-extrapolation")]
+    assert spread == pytest.approx([54.30, 53.48, 43.01], abs=0.01)
+    assert {ds.attrs["window"] for ds in parts.values()} == {50}
+    assert parts["multisine"]["time"].values[0] == 105_712 / 610.35
+    assert float(abs(parts["arrow-full"]["V2"]).max()) > 1.3 * float(abs(parts["train"]["V2"]).max())
+    assert "official split, multisine" in validate(parts["multisine"]).attrs["history"]
+
+
+@needs_data
+def test_the_official_parts_of_the_tanks() -> None:
+    parts = datasets.official_split("cascaded-tanks")
+    assert {part: ds["trajectory"].item() for part, ds in parts.items()} == {"train": "estimation", "test": "validation"}
+    assert parts["test"].sizes == {"trajectory": 1, "time": 1024}
+    assert parts["test"].attrs["window"] == 50
+
+
+def test_not_every_data_set_has_an_official_split() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown official split 'f16'.* Choose from: cascaded-tanks, silverbox\."):
+        datasets.official_split("f16")
+
+
+@needs_data
 def test_a_folder_given_in_the_call_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Path(os.environ[datasets.DATA_VARIABLE]) / "cascaded_tanks" / "dataBenchmark.csv"
     (tmp_path / "cascaded_tanks").mkdir()
