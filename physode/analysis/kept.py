@@ -13,8 +13,8 @@ from physode.analysis.tangents import TangentStepper
 __all__ = ["Kept", "step_that_keeps"]
 
 _ALLOWED: Final = 0.01  # drift over the whole run, in spreads of the quantity over the initial states that the dynamics draw
-_PROBE: Final = 4.0  # time scales over which the drift is measured: what goes up and down within a swing is no drift
-_MOST: Final = 64  # states that are looked at
+_PROBE: Final = 40.0  # time scales over which the drift is measured: trajectories must meet what lies ahead, and swings are no drift
+_MOST: Final = 32  # states that are looked at
 _SHORTEST: Final = 1e-3  # of the time scale
 
 

@@ -39,7 +39,7 @@ class Run:
     extent: Array
     """(history,): largest absolute state of the batch at the end of each piece."""
     drift: float
-    """How far the quantities drifted that the dynamics conserve, on average over trajectories, in spreads; NaN if none."""
+    """How far the quantities drifted that the dynamics conserve, since the start, on average over trajectories, in spreads; NaN if none."""
     size: float
     """Largest initial state, plus the way it would go in one time scale."""
     n_diverged: int
@@ -80,7 +80,7 @@ def run(
         The pieces of growth and what the checks need.
     """
     scale = dynamics.time_scale
-    h = step_that_keeps(dynamics, start, choose_step(dynamics, start), transient) if step is None else step
+    h = step_that_keeps(dynamics, start, choose_step(dynamics, start), transient + duration) if step is None else step
     size = float(np.abs(start).max() + scale * np.abs(dynamics.rhs(0.0, start)).max()) or 1.0
     stepper = TangentStepper(dynamics, start, np.empty((len(start), 0, start.shape[1])))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -91,7 +91,7 @@ def run(
             seen.append(stepper.states.copy())
         if step is None and len(stepper.states):  # what was reached may be milder or fiercer than the way to it
             reached = np.concatenate(seen[len(seen) // 2 :])[-1024:]
-            h = step_that_keeps(dynamics, reached, choose_step(dynamics, reached), duration)
+            h = min(h, choose_step(dynamics, reached)) if Kept(dynamics) else choose_step(dynamics, reached)
         stepper.tangents = random_frame(len(stepper.states), n_exponents, start.shape[1], seed)
         spread = _align(stepper, h, transient * _WARM_UP, size)
         interval = _interval(spread, h, scale)
@@ -143,13 +143,13 @@ def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int,
     dynamics = stepper.dynamics
     growth, divergence = np.zeros((n_pieces, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
     lengths, extent = np.zeros(n_pieces), np.zeros(n_pieces)
-    first, before = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1), stepper.states.copy()
+    first = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states), axis=1)
     for each in range(n_rounds):
         index = each * n_pieces // n_rounds
         stepper.advance(step, interval, divergence)
         near = _drop_far(stepper, size)
         if not near.all():
-            growth, divergence, first, before = growth[:, near], divergence[near], first[near], before[near]
+            growth, divergence, first = growth[:, near], divergence[near], first[near]
         stepper.tangents, grown = orthonormalise(stepper.tangents)
         growth[index] += grown
         lengths[index] += interval * step
@@ -165,7 +165,7 @@ def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int,
         divergence=divergence / (n_rounds * interval),
         speed=np.stack([first, last]),
         extent=extent,
-        drift=Kept(dynamics).drift(before, stepper.states) if len(first) else np.nan,
+        drift=Kept(dynamics).drift(stepper.start, stepper.states) if len(first) else np.nan,
         size=size,
         n_diverged=n_started - len(first),
     )

@@ -46,11 +46,12 @@ class TangentStepper:
         self._together = dynamics if isinstance(dynamics, OffersBoth) else None
         self.time = 0.0
         self.states = np.array(states, dtype=np.float64)
+        self.start = self.states.copy()
         self.tangents = np.array(tangents, dtype=np.float64)
 
     def keep(self, mask: np.ndarray) -> None:
         """Drop the trajectories whose mask is false."""
-        self.states, self.tangents = self.states[mask], self.tangents[mask]
+        self.states, self.tangents, self.start = self.states[mask], self.tangents[mask], self.start[mask]
 
     def advance(self, step: float, n_steps: int, divergence: Array | None = None) -> None:
         """Take `n_steps` steps of size `step`; `divergence` (batch,) grows by the sum of the divergence over them."""

@@ -11,10 +11,10 @@ from physode.analysis import periodic_orbit
 
 def agree(found, expected, errors_of_reference):
     """Check exponents within three standard errors, the run's and the reference's, and their sum against the divergence."""
-    error = np.hypot(found.standard_error, errors_of_reference)
+    error = np.hypot(found.standard_error.values, errors_of_reference)
     zero = 3 * np.log(found.attrs["duration"]) / found.attrs["duration"]  # what a zero may still show after that time
     allowed = 3 * error + np.where(np.asarray(expected) == 0, zero, 0)
-    np.testing.assert_array_less(np.abs(found.lyapunov_exponent - expected), allowed)
+    np.testing.assert_array_less(np.abs(found.lyapunov_exponent.values - expected), allowed)
     assert abs(found.lyapunov_exponent.sum() - found.mean_divergence) <= 1e-3
 
 
@@ -117,7 +117,7 @@ def double_pendulum_shell(n):
     ("name", "start", "largest", "error", "duration"),
     [
         ("henon-heiles", henon_heiles_shell, 0.127, 0.002, 2000.0),
-        ("double-pendulum", double_pendulum_shell, 0.930, 0.006, 150.0),
+        ("double-pendulum", double_pendulum_shell, 0.930, 0.006, 300.0),
     ],
 )
 def test_chaotic_hamiltonian_systems_have_the_exponents_of_the_literature(name, start, largest, error, duration):
