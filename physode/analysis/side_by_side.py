@@ -18,7 +18,8 @@ def side_by_side(parts: Mapping[Key, xr.Dataset], models: Sequence[str], seeds: 
     """Put one dataset per model and seed into one, with the leading dimensions ``model`` and ``seed``.
 
     Models have different states, fits different lengths, and some cells nothing at all: what is missing is NaN (numbers) or an
-    empty text. Coordinates are kept exactly; where they differ between cells the union is taken, in order of appearance.
+    empty text. Coordinates are kept exactly; where they differ between cells the union is taken, in order of appearance. What describes a
+    dimension without being its labels stays a coordinate if no two cells contradict each other, and becomes a variable if they do.
 
     Parameters
     ----------
@@ -41,9 +42,9 @@ def side_by_side(parts: Mapping[Key, xr.Dataset], models: Sequence[str], seeds: 
            [[nan, nan]]])
     """
     coords: dict[str, tuple[str, pd.Index, dict[str, object]]] = {}
-    shared: dict[str, xr.Variable] = {}
+    described: dict[str, dict[Key, xr.DataArray]] = {}
     sizes: dict[str, int] = {}
-    for part in parts.values():
+    for key, part in parts.items():
         for dim, size in part.sizes.items():
             name = str(dim)
             if name in part.indexes:
@@ -52,11 +53,16 @@ def side_by_side(parts: Mapping[Key, xr.Dataset], models: Sequence[str], seeds: 
                 coords[name] = (name, union, dict(part[name].attrs))
                 size = len(union)
             sizes[name] = max(size, sizes.get(name, 0))
-        shared |= {str(name): coord.variable for name, coord in part.coords.items() if str(name) not in part.indexes}
+        for coord in part.coords:
+            if coord not in part.indexes:
+                described.setdefault(str(coord), {})[key] = part[coord]
     out = xr.Dataset(coords={"model": list(models), "seed": np.asarray(seeds, dtype=np.int64)})
     out = out.assign_coords({name: (dim, np.asarray(index), attrs) for name, (dim, index, attrs) in coords.items()})
+    shared = {name: common for name, cells in described.items() if (common := _common(cells, coords, sizes)) is not None}
+    held = {name: cells for name, cells in described.items() if name not in shared}
     for name in dict.fromkeys(str(name) for part in parts.values() for name in part.data_vars):
-        holders = {key: part[name] for key, part in parts.items() if name in part.data_vars}
+        held[name] = {key: part[name] for key, part in parts.items() if name in part.data_vars}
+    for name, holders in held.items():
         first = next(iter(holders.values()))
         dims = tuple(str(dim) for dim in first.dims)
         text = first.dtype.kind in "OUST"
@@ -68,6 +74,28 @@ def side_by_side(parts: Mapping[Key, xr.Dataset], models: Sequence[str], seeds: 
             cell[np.ix_(*places) if places else ...] = variable.values
         out[name] = (("model", "seed", *dims), block.astype(str) if text else block, dict(first.attrs))
     return out.assign_coords(shared)
+
+
+def _common(
+    cells: Mapping[Key, xr.DataArray], coords: Mapping[str, tuple[str, pd.Index, dict[str, object]]], sizes: Mapping[str, int]
+) -> xr.Variable | None:
+    """Join a coordinate that says the same in all cells, such as the units of states; None where cells contradict each other."""
+    first = next(iter(cells.values()))
+    dims = tuple(str(dim) for dim in first.dims)
+    joined = np.empty(tuple(sizes[dim] for dim in dims), dtype=object)
+    known = np.zeros(joined.shape, dtype=bool)
+    for cell in cells.values():
+        places = np.ix_(*(_places(cell, dim, coords) for dim in dims)) if dims else ()
+        values, before = cell.values.astype(object), np.asarray(known[places])
+        pairs = zip(np.asarray(joined[places])[before], values[before], strict=True)
+        if any(old != new and (old == old or new == new) for old, new in pairs):
+            return None
+        joined[places], known[places] = values, True
+    gap = ~known
+    if gap.any():
+        joined[gap] = "" if first.dtype.kind in "OUST" else np.nan
+    kind = np.result_type(*(cell.dtype for cell in cells.values())) if first.dtype.kind not in "OUST" else np.dtype(str)
+    return xr.Variable(dims, joined.astype(np.float64 if gap.any() and kind.kind in "iu" else kind), dict(first.attrs))
 
 
 def _places(variable: xr.DataArray, dim: str, coords: Mapping[str, tuple[str, pd.Index, dict[str, object]]]) -> NDArray[np.intp]:

@@ -39,3 +39,12 @@ def test_different_state_coordinates_are_joined_by_name():
 def test_nothing_at_all_is_an_empty_frame():
     out = side_by_side({}, ["a"], [0, 1])
     assert dict(out.sizes) == {"model": 1, "seed": 2} and not out.data_vars
+
+
+def test_what_describes_a_dimension_is_joined_or_becomes_a_variable():
+    one = xr.Dataset({"r2": ("state", [0.5])}, {"state": ["x"], "units": ("state", ["m"]), "of": ("point", ["x", "x"])})
+    other = xr.Dataset({"r2": ("state", [0.7])}, {"state": ["v"], "units": ("state", ["m s-1"]), "of": ("point", ["v"])})
+    both = side_by_side({("a", 0): one, ("b", 0): other}, ["a", "b"], [0])
+    assert dict(zip(both.state.values.tolist(), both.units.values.tolist(), strict=True)) == {"x": "m", "v": "m s-1"}
+    assert "of" not in both.coords  # its points are not the same
+    assert both["of"].sel(seed=0).values.tolist() == [["x", "x"], ["v", ""]]
