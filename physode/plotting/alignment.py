@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 from matplotlib.axes import Axes
 
-from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, new_axes, one
+from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, first_fit, new_axes, one
 
 __all__ = ["plot_alignment_index"]
 
@@ -31,8 +31,8 @@ def plot_alignment_index(data: xr.Dataset, ax: Axes | None = None, *, order: int
     DataError
         If this order was not computed.
     """
-    ax = new_axes(ax)
-    index = one(one(one(data, "model"), "seed"), "order", order)["alignment_index"]
+    ax, (data, of) = new_axes(ax), first_fit(data)
+    index = one(data, "order", order)["alignment_index"]
     labels = index["trajectory"].values.tolist()
     for i, label in enumerate(labels):
         style = STYLES[i % len(STYLES)]
@@ -40,5 +40,4 @@ def plot_alignment_index(data: xr.Dataset, ax: Axes | None = None, *, order: int
         ax.plot(data["time"].values, index.isel(trajectory=i).values, color=style.colour, linestyle=style.line, linewidth=1.5, label=name)
     ax.axhline(float(data.attrs["threshold"]), color=TRUTH_COLOUR, linewidth=0.8, linestyle=":", label="zero")
     ax.set_yscale("log")
-    of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
     return finish(ax, x=axes_label(data["time"]), y=f"GALI {order}", title=f"alignment index{of}: falls to zero where it is chaotic")

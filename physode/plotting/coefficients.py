@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from physode.plotting.style import STYLES, TRUTH_COLOUR, clean, finish, new_axes
+from physode.plotting.style import STYLES, TRUTH_COLOUR, clean, finish, first_fit, new_axes
 
 __all__ = ["plot_coefficients"]
 
@@ -17,7 +17,7 @@ def plot_coefficients(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.distill`.
+        The result of `physode.analysis.distill`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -25,13 +25,13 @@ def plot_coefficients(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
-    used = np.flatnonzero((data["coefficient"] != 0).any("state").values)
+    ax, (data, of) = new_axes(ax), first_fit(data)
+    used = np.flatnonzero((data["coefficient"].fillna(0.0) != 0).any("state").values)
     terms = [clean(term) for term in data["term"].values[used].tolist()]
-    states = data["state"].values.tolist()
+    states = data["state"].values[data["coefficient"].notnull().any("term").values].tolist()  # those of this model
     for i, state in enumerate(states):
         row, style = data["coefficient"].sel(state=state).values[used], STYLES[i % len(STYLES)]
-        on = np.flatnonzero(row)
+        on = np.flatnonzero(np.nan_to_num(row))
         place = on + 0.15 * (i - (len(states) - 1) / 2)
         label = f"rate of {clean(state)}, R2 {float(data['r2'].sel(state=state)):.6f}"
         ax.plot(place, row[on], style.marker, color=style.colour, markersize=7, linestyle="none", label=label)
@@ -41,4 +41,4 @@ def plot_coefficients(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.margins(y=0.1)
     ax.set_xticks(range(len(terms)), terms)
     ax.set_xlim(-0.5, max(len(terms), 1) - 0.5)
-    return finish(ax, x="term", y="coefficient (in the units of rate over term)", title=f"equations of {clean(data.attrs['dynamics'])}")
+    return finish(ax, x="term", y="coefficient (in the units of rate over term)", title=f"equations{of}")

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from physode.errors import DataError
-from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, new_axes, one
+from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, finish, first_fit, new_axes
 
 __all__ = ["plot_exponent_history", "plot_series_exponent"]
 
@@ -33,8 +33,7 @@ def plot_exponent_history(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     if "running_exponent" not in data:
         raise DataError("these data hold no running_exponent; ask for it by lyapunov_spectrum(..., history=True).")
-    ax = new_axes(ax)
-    found = one(one(data, "model"), "seed")
+    ax, (found, of) = new_axes(ax), first_fit(data)
     time = data["time"].values
     ax.axhline(0.0, color=TRUTH_COLOUR, linewidth=0.8, zorder=0)
     for i, number in enumerate(found["exponent"].values.tolist()):
@@ -44,7 +43,6 @@ def plot_exponent_history(data: xr.Dataset, ax: Axes | None = None) -> Axes:
         )
         final, error = float(member["lyapunov_exponent"]), 2 * float(member["standard_error"])
         ax.fill_between(time, final - error, final + error, color=style.colour, alpha=0.25, linewidth=0)
-    of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
     return finish(
         ax,
         x=axes_label(data["time"]),

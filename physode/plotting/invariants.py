@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, new_axes, one
+from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, first_fit, new_axes, one
 
 __all__ = ["plot_invariant_drift", "plot_invariant_search", "plot_learned_energy"]
 
@@ -17,7 +17,7 @@ def plot_invariant_drift(data: xr.Dataset, ax: Axes | None = None, *, trajectory
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.invariant_drift`.
+        The result of `physode.analysis.invariant_drift`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
     trajectory : optional
@@ -27,7 +27,7 @@ def plot_invariant_drift(data: xr.Dataset, ax: Axes | None = None, *, trajectory
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     time = data["time"].values
     for i, name in enumerate(data["invariant"].values.tolist()):
         found, style = one(data.isel(invariant=i), "trajectory", trajectory), STYLES[i % len(STYLES)]
@@ -37,7 +37,7 @@ def plot_invariant_drift(data: xr.Dataset, ax: Axes | None = None, *, trajectory
                 ax.plot(time, change.values, color=style.colour, linestyle=style.line, linewidth=2.0, label=label)
             else:
                 ax.plot(time, change.values, "-", color=TRUTH_COLOUR, linewidth=0.8, zorder=4, label=label)
-    return finish(ax, x=axes_label(data["time"], "time"), y="change / scale", title="conserved quantities over time")
+    return finish(ax, x=axes_label(data["time"], "time"), y="change / scale", title=f"conserved quantities{of} over time")
 
 
 def plot_learned_energy(data: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -46,7 +46,7 @@ def plot_learned_energy(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.learned_energy`.
+        The result of `physode.analysis.learned_energy`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -54,13 +54,13 @@ def plot_learned_energy(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     true, mapped = data["energy_true"].values.ravel(), data["energy_mapped"].values.ravel()
     style = STYLES[0]
     ax.plot(true, mapped, style.marker, color=style.colour, markersize=3, linestyle="none", label="states of the record")
     ends = np.array([np.nanmin(true), np.nanmax(true)])
     ax.plot(ends, ends, "-", color=TRUTH_COLOUR, linewidth=0.8, label="equal")
-    title = f"learned energy times {float(data['slope']):.4g}, R2 {float(data['r2']):.5f}"
+    title = f"learned energy{of} times {float(data['slope']):.4g}, R2 {float(data['r2']):.5f}"
     return finish(ax, x=axes_label(data["energy_true"]), y=axes_label(data["energy_mapped"]), title=title)
 
 
@@ -70,7 +70,7 @@ def plot_invariant_search(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.find_invariant`.
+        The result of `physode.analysis.find_invariant`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -78,7 +78,7 @@ def plot_invariant_search(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     degree = data["degree"].values
     null = data["null_ratio"].transpose("degree", "surrogate").values
     beside = np.repeat(degree[:, None] + 0.12, null.shape[1], axis=1)
@@ -91,5 +91,5 @@ def plot_invariant_search(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log")
     ax.set_xticks(degree, [str(power) for power in degree.tolist()])
     n = int(data["n_independent"])
-    title = f"{n} conserved quantit{'y' if n == 1 else 'ies'} of {clean(data.attrs['dynamics'])}"
+    title = f"{n} conserved quantit{'y' if n == 1 else 'ies'}{of}"
     return finish(ax, x="degree of the terms", y="change of the best sum", title=title)

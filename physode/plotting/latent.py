@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from physode.errors import unknown_name
-from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, members, new_axes, one
+from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, first_fit, members, new_axes, one
 
 __all__ = ["plot_anode_theory", "plot_augmented_velocity", "plot_latent_agreement", "plot_latent_dimension"]
 
@@ -64,7 +64,7 @@ def plot_latent_agreement(data: xr.Dataset, ax: Axes | None = None, *, number: s
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.latent_agreement`.
+        The result of `physode.analysis.latent_agreement`. Of several models the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
     number : {"procrustes", "difference", "r2_linear", "canonical_correlation"}, default "procrustes"
@@ -82,16 +82,25 @@ def plot_latent_agreement(data: xr.Dataset, ax: Axes | None = None, *, number: s
     if number not in data.data_vars:
         raise unknown_name("number", number, [str(name) for name in data.data_vars])
     ax = new_axes(ax)
-    table = one(data[number], "component").transpose("seed", "other_seed")
+    table = one(one(data[number], "model"), "component").transpose("seed", "other_seed")
     high = max(1.0, float(table.max()))
     ax.imshow(table.values, cmap="cividis", vmin=0.0, vmax=high)
     for i, row in enumerate(table.values):
         for j, value in enumerate(row):
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if value < high / 2 else "black")
+            ax.text(
+                j,
+                i,
+                f"{value:.2f}" if value >= 0.005 or value == 0 else f"{value:.0e}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if value < high / 2 else "black",
+            )
+    of = f", {clean(data['model'].values[0])}" if "model" in data.dims else ""
     seeds = [str(seed) for seed in data["seed"].values.tolist()]
     ax.set_xticks(range(len(seeds)), seeds)
     ax.set_yticks(range(len(seeds)), seeds)
-    return finish(ax, x="other seed", y="seed", title=str(table.attrs["long_name"]))
+    return finish(ax, x="other seed", y="seed", title=f"{table.attrs['long_name']}{of}")
 
 
 def plot_latent_dimension(data: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -100,7 +109,7 @@ def plot_latent_dimension(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.latent_dimension`.
+        The result of `physode.analysis.latent_dimension`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -108,7 +117,7 @@ def plot_latent_dimension(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     component = data["component"].values
     for style, part in zip(STYLES, data["part"].values.tolist(), strict=False):
         found = data.sel(part=part)
@@ -117,7 +126,7 @@ def plot_latent_dimension(data: xr.Dataset, ax: Axes | None = None) -> Axes:
         ax.plot(component, variance, marker=style.marker, color=style.colour, linestyle=style.line, label=label)
     ax.set_xticks(component)
     ax.set_ylim(0.0, 1.05)
-    return finish(ax, x="direction", y=axes_label(data["explained_variance"]), title="dimensions that the trajectories use")
+    return finish(ax, x="direction", y=axes_label(data["explained_variance"]), title=f"dimensions that the trajectories{of} use")
 
 
 def plot_anode_theory(data: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -126,7 +135,7 @@ def plot_anode_theory(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.anode_theory`.
+        The result of `physode.analysis.anode_theory`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -134,7 +143,7 @@ def plot_anode_theory(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     for i, label in enumerate(data["trajectory"].values.tolist()):
         found, style = data.isel(trajectory=i), STYLES[i % len(STYLES)]
         time = found["time"].values
@@ -144,5 +153,5 @@ def plot_anode_theory(data: xr.Dataset, ax: Axes | None = None) -> Axes:
         caption = "theoretical form" if i == 0 else None
         ax.plot(time, found["augmented_theory"].values, "-", color=TRUTH_COLOUR, linewidth=0.8, zorder=4, label=caption)
     known = f", R2 {float(data['r2']):.3f}" if np.isfinite(data["r2"]) else ""
-    title = f"augmented state and its theoretical form{known}"
+    title = f"augmented state{of} and its theoretical form{known}"
     return finish(ax, x=axes_label(data["time"], "time"), y=axes_label(data["augmented_theory"], "augmented state"), title=title)

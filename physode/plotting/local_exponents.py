@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, new_axes, one
+from physode.plotting.style import STYLES, TRUTH_COLOUR, axes_label, clean, finish, first_fit, new_axes
 
 __all__ = ["plot_local_exponents"]
 
@@ -27,8 +27,7 @@ def plot_local_exponents(data: xr.Dataset, ax: Axes | None = None, *, bins: int 
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
-    found = one(one(data, "model"), "seed")
+    ax, (found, of) = new_axes(ax), first_fit(data)
     ax.axvline(0.0, color=TRUTH_COLOUR, linewidth=0.8, zorder=0)
     for i, number in enumerate(found["exponent"].values.tolist()):
         style = STYLES[i % len(STYLES)]
@@ -36,12 +35,11 @@ def plot_local_exponents(data: xr.Dataset, ax: Axes | None = None, *, bins: int 
         density, edges = np.histogram(values[np.isfinite(values)], bins=bins, density=True)
         ax.stairs(density, edges, color=style.colour, linestyle=style.line, linewidth=1.5, label=f"exponent {number}")
         ax.axvline(float(found["lyapunov_exponent"].isel(exponent=i)), color=style.colour, linestyle=style.line, linewidth=0.8)
-    of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
     units = str(data["time"].attrs.get("units", ""))
-    window = f"{float(data.attrs['window']):.3g} {clean(units)}" if units not in ("", "1") else f"{float(data.attrs['window']):.3g}"
+    window = f"{float(found.attrs['window']):.3g} {clean(units)}" if units not in ("", "1") else f"{float(found.attrs['window']):.3g}"
     return finish(
         ax,
         x=axes_label(data["local_exponent"]),
         y="density",
-        title=f"Lyapunov exponents{of} over {window}, lines: means",
+        title=f"Lyapunov exponents{of} over windows of {window}, lines: means",
     )

@@ -7,12 +7,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from physode.errors import unknown_name
-from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, members, new_axes
+from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, first_fit, members, new_axes
 
 __all__ = ["plot_fixed_points", "plot_floquet", "plot_nullclines", "plot_phase_plane"]
 
 _MARKERS = {"node": "o", "focus": "s", "saddle": "X", "saddle focus": "P", "centre": "D", "degenerate": "*"}
 _N_ARROWS = 21
+_OF_CURVES = ("component", "curve")
 
 
 def plot_nullclines(data: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -21,7 +22,7 @@ def plot_nullclines(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.nullclines`.
+        The result of `physode.analysis.nullclines`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -29,15 +30,14 @@ def plot_nullclines(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
-    first, second = (str(name) for name in data.data_vars)
+    ax, (data, of) = new_axes(ax), first_fit(data)
+    first, second = (str(name) for name, points in data.data_vars.items() if points.dims == ("point",) and name not in _OF_CURVES)
     for style, name in zip(STYLES, (first, second), strict=False):
         own = data.isel(point=data["component"].values == name)
         for i, number in enumerate(np.unique(own["curve"].values)):
             line = own.isel(point=own["curve"].values == number)
             label = f"{clean(name)} does not change" if i == 0 else ""
             ax.plot(line[first].values, line[second].values, color=style.colour, linestyle=style.line, linewidth=1.6, label=label)
-    of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
     return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title=f"nullclines{of}")
 
 
@@ -47,7 +47,7 @@ def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.fixed_points`.
+        The result of `physode.analysis.fixed_points`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw, such as a phase portrait. Default: a new figure, which pyplot does not know.
     states : pair of str, optional
@@ -62,7 +62,7 @@ def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple
     UnknownNameError
         If there is no such state.
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     known = [
         str(name)
         for name, variable in data.data_vars.items()
@@ -72,6 +72,7 @@ def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple
     for name in (first, second):
         if name not in known:
             raise unknown_name("state", name, known)
+    data = data.isel(fixed_point=data["kind"].values != "")  # others may have more of them
     kinds = data["kind"].values.astype(str)
     for kind in dict.fromkeys(kinds.tolist()):
         own = data.isel(fixed_point=kinds == kind)
@@ -88,7 +89,7 @@ def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple
             zorder=5,
             label=kind,
         )
-    return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title="fixed points")
+    return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title=f"fixed points{of}")
 
 
 def plot_phase_plane(data: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -97,7 +98,7 @@ def plot_phase_plane(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     data : xarray.Dataset
-        The result of `physode.analysis.phase_plane`.
+        The result of `physode.analysis.phase_plane`. Of several models or seeds the first is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
 
@@ -105,8 +106,10 @@ def plot_phase_plane(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax)
+    ax, (data, of) = new_axes(ax), first_fit(data)
     second, first = (str(dim) for dim in data["divergence"].dims)
+    for dim in (first, second):
+        data = data.dropna(dim, how="all", subset=["divergence"])  # of several models each has a grid of its own
     x, y, spread = data[first].values, data[second].values, data["divergence"].values
     largest = float(np.abs(spread[np.isfinite(spread)]).max(initial=0.0)) or 1.0
     mesh = ax.pcolormesh(x, y, spread, cmap="PuOr", vmin=-largest, vmax=largest, shading="nearest", zorder=0)
@@ -116,7 +119,6 @@ def plot_phase_plane(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     length = np.hypot(u, v)
     length[~(length > 0)] = 1.0
     ax.quiver(x[columns], y[rows], u / length, v / length, color=DATA_COLOUR, angles="uv", pivot="mid", scale=30, width=0.003, zorder=1)
-    of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs else ""
     return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title=f"flow and divergence{of}")
 
 
@@ -139,7 +141,8 @@ def plot_floquet(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.plot(np.cos(turn), np.sin(turn), "-", color=TRUTH_COLOUR, linewidth=0.8, zorder=0, label="neither attracts nor repels")
     for label, style, member in members(data):
         real, imaginary = member["multiplier_real"].values, member["multiplier_imag"].values
-        ax.plot(real, imaginary, style.marker, color=style.colour, markersize=7, linestyle="none", label=label or "multipliers")
+        text = (label or "multipliers") + ("" if np.isfinite(real).any() else ": no orbit found")
+        ax.plot(real, imaginary, style.marker, color=style.colour, markersize=8, fillstyle="none", linestyle="none", label=text)
     ax.set_aspect("equal", adjustable="datalim")
     of = f" of {clean(data.attrs['dynamics'])}" if "dynamics" in data.attrs and "model" not in data.dims else ""
     return finish(ax, x="real part", y="imaginary part", title=f"Floquet multipliers{of}")

@@ -23,6 +23,7 @@ __all__ = [
     "axes_label",
     "clean",
     "finish",
+    "first_fit",
     "members",
     "new_axes",
     "one",
@@ -108,6 +109,18 @@ def members(data: xr.Dataset) -> Iterator[tuple[str, Style, xr.Dataset]]:
         return
     for i, name in enumerate(data["model"].values.tolist()):
         yield clean(name), STYLES[i % len(STYLES)], data.isel(model=i)
+
+
+def first_fit(data: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """Take the first of several models and seeds, and say whose data these are, for a title: " of lorenz", "" if nobody knows.
+
+    Numbers and texts that are attributes where one was analysed, and variables where several were, are attributes of what is returned.
+    """
+    chosen = one(one(data, "model"), "seed")
+    single = {str(name): variable.item() for name, variable in chosen.data_vars.items() if not variable.dims}
+    attrs = single | dict(chosen.attrs)
+    name = data["model"].values[0] if "model" in data.dims else attrs.get("dynamics", "")
+    return chosen.assign_attrs(attrs), f" of {clean(name)}" if str(name) else ""
 
 
 def one(data: Any, dim: str, label: object = None) -> Any:

@@ -7,6 +7,7 @@ from itertools import cycle, product
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from physode.errors import unknown_name
 from physode.plotting.style import DATA_COLOUR, STYLES, TRUTH_COLOUR, axes_label, clean, finish, new_axes, one
@@ -51,17 +52,22 @@ def plot_band(
     ax, band = new_axes(ax), one(data, "trajectory", trajectory)
     time, style = band["time"].values, STYLES[0]
     levels = np.sort(np.atleast_1d(band["level"].values))[::-1]
-    for level in levels:
+    for shade, level in zip(np.linspace(0.15, 0.45, len(levels)) if len(levels) > 1 else [0.25], levels, strict=True):
         own = band.sel(level=level) if "level" in band.dims else band
         low, high = (np.where(np.isfinite(end), end, np.nan) for end in (own[f"{name}_lower"].values, own[f"{name}_upper"].values))
         label = f"{100 * level:g} %{' of observations' if band.attrs.get('target') == 'observation' else ''}"
-        ax.fill_between(time, low, high, color=style.colour, alpha=0.3 / len(levels) + 0.05, linewidth=0, zorder=0, label=label)
+        ax.fill_between(time, low, high, color=_mixed(style.colour, shade), linewidth=0, zorder=0, label=label)
     ax.plot(time, band[f"{name}_median"].values, color=style.colour, linestyle=style.line, linewidth=1.6, zorder=3, label="middle")
     if record is not None:
         _draw_record(ax, record, name, trajectory)
     where = f", trajectory {clean(band['trajectory'].item())}" if data.sizes.get("trajectory", 1) > 1 else ""
     label = axes_label(band[f"{name}_median"], name)
     return finish(ax, x=axes_label(band["time"], "time"), y=label, title=f"band of {clean(name)}{where}")
+
+
+def _mixed(colour: str, share: float) -> tuple[float, ...]:
+    """Mix a colour with white: opaque, so that the legend shows the shades that nested bands have."""
+    return tuple(1 - share + share * np.array(to_rgb(colour)))
 
 
 def _draw_record(ax: Axes, record: xr.Dataset, name: str, trajectory: object) -> None:

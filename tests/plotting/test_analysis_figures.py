@@ -149,3 +149,9 @@ def test_floquet_multipliers_lie_in_the_complex_plane_with_the_unit_circle():
     np.testing.assert_allclose(np.hypot(*drawn["neither attracts nor repels"].get_xydata().T), 1.0)
     both = xr.concat([found[["multiplier_real", "multiplier_imag"]]] * 2, xr.Variable("model", ["true", "learned"]))
     assert set(lines(plot_floquet(both))) == {"true", "learned", "neither attracts nor repels"}
+
+
+def test_the_legend_shows_the_shades_of_nested_bands(bands):
+    wide, narrow = (patch.get_facecolor()[0] for patch in plot_band(bands).collections)
+    assert wide[3] == narrow[3] == 1.0  # opaque: what is drawn over each other does not mix
+    assert (wide[:3] > narrow[:3])[wide[:3] < 1].all()

@@ -36,10 +36,10 @@ def test_local_exponents_are_drawn_as_densities_around_their_means():
         np.testing.assert_allclose(patch.get_data().edges, edges)
     assert [line.get_xdata()[0] for line in ax.get_lines()] == [0.0, 1.0, -2.0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("local Lyapunov exponent (s-1)", "density")
-    assert ax.get_title() == r"Lyapunov exponents of lorenz \$ over 2.5 s, lines: means"
+    assert ax.get_title() == r"Lyapunov exponents of lorenz \$ over windows of 2.5 s, lines: means"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exponent 1", "exponent 2"]
     data["time"].attrs["units"] = "1"
-    assert plot_local_exponents(data).get_title() == r"Lyapunov exponents of lorenz \$ over 2.5, lines: means"
+    assert plot_local_exponents(data).get_title() == r"Lyapunov exponents of lorenz \$ over windows of 2.5, lines: means"
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_learned_over_true_energy():
     found = learned_energy(canonical, canonical.simulate(TIME, n_trajectories=3, seed=0), lambda z: 2 * canonical.energy(z))
     ax = plot_learned_energy(found)
     np.testing.assert_array_equal(lines(ax)["states of the record"].get_ydata(), found.energy_mapped.values.ravel())
-    assert ax.get_title() == "learned energy times 2, R2 1.00000"
+    assert ax.get_title() == "learned energy of pendulum-canonical times 2, R2 1.00000"
     assert drawn(ax)
 
 
