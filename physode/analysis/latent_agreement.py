@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.each import Collection
 from physode.analysis.latent import centred, latent_names
 from physode.analysis.maps import linear_map
 from physode.analysis.velocity_source import states_of
@@ -17,13 +19,16 @@ from physode.trajectories import values
 __all__ = ["latent_agreement"]
 
 
-def latent_agreement(models: Mapping[int, Dynamics], ds: xr.Dataset, *, warmup: int | None = None) -> xr.Dataset:
+def latent_agreement(
+    models: Mapping[int, Dynamics] | Mapping[tuple[str, int], Dynamics] | Collection, ds: xr.Dataset, *, warmup: int | None = None
+) -> xr.Dataset:
     r"""Compare the latent states of several fits along the same record, each with each.
 
     Parameters
     ----------
-    models : mapping of int to Dynamics
-        The fitted model of each seed, at least two.
+    models : mapping of int or (str, int) to Dynamics, or ensemble
+        The fitted model of each seed, at least two. Of a comparison, as `physode.comparison.fitted_models` loads it, the seeds of each
+        name are compared among themselves, and ``model`` is the leading dimension.
     ds : xarray.Dataset
         The record along which their states are taken.
     warmup : int, optional
@@ -62,6 +67,19 @@ def latent_agreement(models: Mapping[int, Dynamics], ds: xr.Dataset, *, warmup: 
     >>> round(float(same.procrustes.sel(seed=0, other_seed=1)), 9), round(float(same.canonical_correlation.min()), 9)
     (0.0, 1.0)
     """
+    members: Mapping[Any, Dynamics] = models.members if isinstance(models, Collection) else models
+    named: dict[str, dict[int, Dynamics]] = {}
+    for key, model in members.items():
+        name, seed = key if isinstance(key, tuple) else ("", key)
+        named.setdefault(str(name), {})[seed] = model
+    found = {name: _agreement(own, ds, warmup) for name, own in named.items()} or {"": _agreement({}, ds, warmup)}
+    if list(found) == [""]:
+        return found[""]
+    told = [part.drop_attrs(deep=False) for part in found.values()]
+    return xr.concat(told, xr.Variable("model", list(found)), join="outer", combine_attrs="override")
+
+
+def _agreement(models: Mapping[int, Dynamics], ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
     if len(models) < 2:
         raise DataError(f"agreement needs at least two fitted models; found {len(models)}. Pass a mapping from seed to model.")
     latent, whole = [], []

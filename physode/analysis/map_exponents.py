@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array
+from physode.analysis.each import each
 from physode.analysis.lyapunov import kaplan_yorke_dimension
 from physode.analysis.tangents import orthonormalise, random_frame
 from physode.errors import PhysodeError
@@ -34,6 +35,7 @@ class Iterated(Protocol):
     def sample_states(self, n: int, seed: int) -> Array: ...
 
 
+@each
 def map_exponents(iterated: Iterated, *, n_steps: int = 2000, transient: int = 200, n_trajectories: int = 64, seed: int = 0) -> xr.Dataset:
     """Lyapunov exponents of an iterated map, largest first, per step.
 
@@ -59,7 +61,7 @@ def map_exponents(iterated: Iterated, *, n_steps: int = 2000, transient: int = 2
     Raises
     ------
     PhysodeError
-        If all trajectories diverge, or a number is out of its range.
+        If all trajectories diverge, a number is out of its range, or what is given is no map.
 
     References
     ----------
@@ -77,6 +79,9 @@ def map_exponents(iterated: Iterated, *, n_steps: int = 2000, transient: int = 2
             f"n_steps, transient and n_trajectories are {n_steps}, {transient} and {n_trajectories}; "
             f"give at least {_BLOCKS} steps, 0 and 1."
         )
+    if not hasattr(iterated, "step"):
+        what = f"the flow {iterated.name!r}" if hasattr(iterated, "rhs") else f"a {type(iterated).__name__}"
+        raise PhysodeError(f"map_exponents takes an iterated map, as systems.iterated_map gives; found {what}. Flows: lyapunov_spectrum.")
     states = iterated.sample_states(n_trajectories, seed)
     tangents = random_frame(n_trajectories, states.shape[1], states.shape[1], seed)
     growth = np.zeros((_BLOCKS, *tangents.shape[:2]))

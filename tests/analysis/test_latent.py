@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from analysis_standins import Fitted
@@ -112,6 +114,25 @@ def test_agreement_of_known_maps(pendulum, record):
     np.testing.assert_allclose(found.procrustes, found.procrustes.T, atol=1e-12)
     with pytest.raises(DataError, match="at least two fitted models; found 1"):
         latent_agreement({0: models[0]}, record)
+
+
+def test_seeds_of_a_comparison_are_compared_within_each_model(pendulum, record):
+    """So are the members of an ensemble."""
+    other = systems.get("pendulum", gravity=3.0)
+    keyed = {("first", 0): pendulum, ("first", 4): other, ("second", 0): other, ("second", 4): other}
+    found = latent_agreement(keyed, record)
+    alone = latent_agreement({0: pendulum, 4: other}, record)
+    np.testing.assert_array_equal(found.procrustes.sel(model="first"), alone.procrustes)
+    assert float(found.difference.sel(model="second").max()) == 0.0
+    assert found.canonical_correlation.sizes["model"] == 2
+
+    assert latent_agreement(SimpleNamespace(members={0: pendulum, 4: other}), record).identical(alone)
+
+
+def test_theory_has_units(pendulum):
+    swing = systems.get("damped-oscillator")
+    form = anode_theory(swing, swing.simulate(TIME, {"x": [0.0, 1.0], "v": [1.0, -0.1]}, observe=["x"]))
+    assert {name: form[name].attrs["units"] for name in ("scale", "slope", "offset")} == {"scale": "1", "slope": "s-1", "offset": "m s-1"}
 
 
 def test_agreement_of_different_widths(pendulum, record):

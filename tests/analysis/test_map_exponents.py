@@ -54,3 +54,15 @@ def test_wrong_requests_are_told():
         map_exponents(systems.iterated_map("logistic", r=5.0))
     with pytest.raises(PhysodeError, match="n_steps, transient and n_trajectories are 5, 200 and 64"):
         map_exponents(systems.iterated_map("henon"), n_steps=5)
+    with pytest.raises(PhysodeError, match="takes an iterated map, .* found the flow 'lorenz'"):
+        map_exponents(systems.get("lorenz"))
+    with pytest.raises(PhysodeError, match="found a list"):
+        map_exponents([1.0])
+
+
+def test_several_maps_lie_side_by_side():
+    maps = {name: systems.iterated_map(name) for name in ("henon", "logistic")}
+    both = map_exponents(maps, n_steps=20, n_trajectories=2)
+    for name, iterated in maps.items():
+        alone = map_exponents(iterated, n_steps=20, n_trajectories=2).lyapunov_exponent
+        np.testing.assert_array_equal(both.lyapunov_exponent.sel(model=name, exponent=alone.exponent), alone)
