@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,7 @@ __all__ = ["Collection", "each"]
 One = TypeVar("One")
 P = ParamSpec("P")
 Key = str | int | tuple[str, int]
+_FIELDS: Final = ("dynamics", "model")  # what arguments of these names must be
 _NO_MODEL, _NO_SEED = "", -1  # for keys that leave one out
 
 
@@ -67,12 +68,22 @@ def each(
         members: Any = dynamics.members if isinstance(dynamics, Collection) else dynamics
         many = isinstance(members, Mapping) and not isinstance(members, xr.Dataset)  # a Dataset is a Mapping, but one prediction
         if not many:
+            _check(members, function.__name__, name)
             return function(members, *others, **kwargs)
         if not members:
             raise PhysodeError("there is no model to analyse: the mapping is empty.")
+        for member in members.values():
+            _check(member, function.__name__, name)
         return _beside({_key(key): function(member, *others, **kwargs) for key, member in members.items()})
 
     return wrapper
+
+
+def _check(one: object, function: str, argument: str) -> None:
+    """See that what should be a vector field is one, before something in the depth finds out."""
+    if argument in _FIELDS and not (hasattr(one, "rhs") or hasattr(one, "predict")):
+        what = f"the text {one!r}" if isinstance(one, str) else f"a {type(one).__name__}"
+        raise PhysodeError(f"{function} takes a System, a fitted model, or several of them by name; found {what}.")
 
 
 def _key(key: Key) -> tuple[str, int]:

@@ -49,7 +49,9 @@ def resolve(dynamics: Dynamics, energy: EnergySystem | Callable[[Array], Array] 
         function = own.get(energy, getattr(dynamics, energy, None))
         if not callable(function):
             raise unknown_name(
-                f"invariant of {dynamics.name!r}", energy, [*own, *(["energy"] if isinstance(dynamics, EnergySystem) else [])]
+                f"invariant of {dynamics.name!r}",
+                energy,
+                list(dict.fromkeys([*own, *(["energy"] if isinstance(dynamics, EnergySystem) else [])])),
             )
         return EnergySource(function, str(getattr(dynamics, f"{energy}_units", "")), None)
     if isinstance(energy, EnergySystem):

@@ -102,7 +102,10 @@ def find_invariant(
     paths = integrate(dynamics, starts, time)
     paths = paths[np.isfinite(paths).all(axis=(1, 2))]
     if len(paths) < 10:
-        raise DataError(f"only {len(paths)} trajectories of {dynamics.name!r} can be followed for {time[-1]:.4g}; shorten duration=.")
+        raise DataError(
+            f"only {len(paths)} trajectories of {dynamics.name!r} can be followed for {time[-1]:.4g}, of {len(starts)}; "
+            "the search takes at least ten: more n_trajectories= or states=, or a shorter duration=."
+        )
     held = np.arange(len(paths)) % _HELD_OUT == 0
     claims: list[Claim] = []
     used: set[str] = set()

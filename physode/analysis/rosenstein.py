@@ -86,8 +86,10 @@ def exponent_of_series(
     size = (1 if len(names) > 1 else 5) if dimension is None else dimension
     window = period if exclude is None else max(1, round(exclude / step))
     length = min(10 * period, series.shape[1] // 4) if horizon is None else round(horizon / step)
+    if min(delay, size) < 1:
+        raise DataError(f"dimension and lag are {size} and {delay}; give at least 1 delay and 1 sample.")
     embedded = _embed(scaled, size, delay)
-    if min(delay, size) < 1 or embedded.shape[1] - length < 4 * max(window, 10):
+    if embedded.shape[1] - length < 4 * max(window, 10):
         raise DataError(
             f"{series.shape[1]} times are too few for {size} delays of {delay} and pairs followed for {length} samples; "
             "use a longer record or a shorter horizon."

@@ -11,10 +11,10 @@ from physode.errors import PhysodeError
 
 
 @each
-def halves(dynamics, n, scale=1.0):
+def halves(number, n, scale=1.0):
     """Divide a number."""
-    values = dynamics / 2 * scale * np.ones(n)
-    return xr.Dataset({"half": ("part", values, {"units": "m"})}, attrs={"n": n, "warnings": "odd" if dynamics % 2 else "none"})
+    values = number / 2 * scale * np.ones(n)
+    return xr.Dataset({"half": ("part", values, {"units": "m"})}, attrs={"n": n, "warnings": "odd" if number % 2 else "none"})
 
 
 class Pair:
@@ -27,7 +27,7 @@ def test_one_is_left_as_it_is():
     assert found.half.values.tolist() == [2.0, 2.0]
     assert found.attrs == {"n": 2, "warnings": "none"}
     assert halves.__doc__ == "Divide a number."
-    assert found.identical(halves(dynamics=4.0, n=2))
+    assert found.identical(halves(number=4.0, n=2))
 
 
 def test_many_lie_side_by_side():
@@ -40,7 +40,7 @@ def test_many_lie_side_by_side():
     both = halves({("a", 0): 2.0, ("b", 1): 4.0}, 1)
     assert both.half.dims == ("model", "seed", "part")
     np.testing.assert_array_equal(both.half.squeeze("part"), [[1.0, np.nan], [np.nan, 2.0]])
-    assert halves(dynamics={"a": 2.0}, n=1).half.sel(model="a").item() == 1.0
+    assert halves(number={"a": 2.0}, n=1).half.sel(model="a").item() == 1.0
 
 
 def test_nothing_is_told():
@@ -61,3 +61,17 @@ def test_forecasts_orbits_and_fixed_points_of_many_models_lie_side_by_side():
     assert found.kind.values.tolist() == [["centre"], ["stable focus"]]
     orbits = periodic_orbit(oscillators, [1.0, 0.0])
     np.testing.assert_allclose(orbits.period, [2 * np.pi, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ("lorenz", "the text 'lorenz'"),
+        (None, "a NoneType"),
+        (xr.Dataset(), "a Dataset"),
+        ({"one": systems.get("lorenz"), "two": 1.0}, "a float"),
+    ],
+)
+def test_what_is_no_vector_field_is_told(wrong, found):
+    with pytest.raises(PhysodeError, match=f"fixed_points takes a System, a fitted model, or several of them by name; found {found}"):
+        fixed_points(wrong)

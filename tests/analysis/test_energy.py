@@ -96,7 +96,7 @@ def test_running_away_is_infinite_drift_and_touches_no_other_trajectory():
     [
         ({"record": {"theta": 0.0, "omega": 0.0}}, "the energy does not vary over the record's states"),
         ({"time": [0.0, 0.0, 1.0]}, "increasing"),
-        ({"energy": "lorenz"}, "unknown invariant"),
+        ({"energy": "lorenz"}, r"unknown invariant of .pendulum. .lorenz.. Choose from: energy\.$"),
         ({"record": {"theta": 0.0}}, "missing: omega"),
     ],
 )

@@ -126,6 +126,8 @@ def test_what_can_not_be_searched_is_told():
     away = systems.define("away", equations={"x": "v", "v": "x**3"}, initial_state={"x": 1.0, "v": 1.0})
     with pytest.raises(DataError, match="trajectories of 'away' can be followed"):
         find_invariant(away, n_trajectories=12)
+    with pytest.raises(DataError, match=r"only 5 trajectories of 'harmonic-oscillator' can be followed .*, of 5; .* more n_trajectories="):
+        find_invariant(systems.get("harmonic-oscillator"), n_trajectories=5)
     states = np.zeros((12, 2))
     with pytest.raises(DataError, match=r"the term '1/x' is not finite along the trajectories"):
         find_invariant(systems.get("harmonic-oscillator"), states=states, extra={"1/x": lambda z: 1 / z[:, 0]})
