@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from physode.analysis.dynamics import Array, Dynamics, Predictor
+from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
 from physode.analysis.each import each
+from physode.analysis.unit_algebra import multiply_units
 from physode.analysis.velocity_source import states_of, true_velocities
 from physode.errors import DataError
 from physode.trajectories import time_dim, true_states, values
@@ -83,13 +84,15 @@ def anode_theory(model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics |
         r2 = float(1 - np.sum((learned - form / scale)[usable] ** 2) / np.sum((learned[usable] - learned[usable].mean()) ** 2))
         result["augmented_learned"] = (dims, learned, attrs | {"long_name": "augmented state, learned"})
     result["augmented_theory"] = (dims, form / scale, attrs | {"long_name": "augmented state, theoretical form"})
-    for key, number, label in (
-        ("scale", scale, "rate of the position by the augmented state"),
-        ("slope", slope, "rate of the position by itself"),
-        ("offset", offset, "constant rate of the position"),
-        ("r2", r2, "R2 of the learned augmented state about the theoretical form"),
+    speed = str(series.attrs.get("units", ""))
+    rate = multiply_units((unit_of(model, "time"), -1)) or ""
+    for key, number, label, unit in (
+        ("scale", scale, "rate of the position by the augmented state", speed if isinstance(model, Predictor) else "1"),
+        ("slope", slope, "rate of the position by itself", rate),
+        ("offset", offset, "constant rate of the position", speed),
+        ("r2", r2, "R2 of the learned augmented state about the theoretical form", "1"),
     ):
-        result[key] = ((), number, {"long_name": label} | ({"units": "1"} if key == "r2" else {}))
+        result[key] = ((), number, {"long_name": label} | ({"units": unit} if unit else {}))
     result.attrs = {"dynamics": model.name}
     return result
 

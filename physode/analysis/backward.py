@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import xarray as xr
 
@@ -12,6 +14,8 @@ from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
 
 __all__ = ["backward_prediction"]
+
+_KEPT: Final = ("long_name", "role", "time_derivative_of", "conjugate_to")  # what a state's attributes say, backward in time too
 
 
 @each
@@ -49,12 +53,13 @@ def backward_prediction(dynamics: Dynamics, ds: xr.Dataset) -> xr.Dataset:
     missing = [name for name in dynamics.states if name not in sources[0].data_vars]
     if missing and isinstance(dynamics, Predictor):
         sources.append(dynamics.predict(ds))
-    columns = []
+    columns, described = [], {}
     for name in dynamics.states:
         source = next((s for s in sources if name in s.data_vars), None)
         if source is None:
             raise DataError(f"{dynamics.name!r} needs the last state {name!r}, which the record does not hold.")
         columns.append(values(source, [name])[..., 0])
+        described[name] = {key: source[name].attrs[key] for key in _KEPT if key in source[name].attrs}
     series, time = np.stack(columns, axis=-1), times(ds)
     path = np.full(series.shape, np.nan)
     if time_dim(ds) == "time" and np.isfinite(series[:, -1]).all():
@@ -68,7 +73,7 @@ def backward_prediction(dynamics: Dynamics, ds: xr.Dataset) -> xr.Dataset:
     dims = ("trajectory", time_dim(ds))
     coords = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)}
     return xr.Dataset(
-        {name: (dims, path[..., i], {"units": unit_of(dynamics, name)}) for i, name in enumerate(dynamics.states)},
+        {name: (dims, path[..., i], {"units": unit_of(dynamics, name)} | described[name]) for i, name in enumerate(dynamics.states)},
         coords,
         {"dynamics": dynamics.name},
     )

@@ -60,7 +60,7 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     eigenvalues = _eigenvalues(dynamics, points)
     names = dynamics.states
     result = xr.Dataset(
-        {name: ("fixed_point", points[:, i], {"units": unit_of(dynamics, name)}) for i, name in enumerate(names)},
+        {name: ("fixed_point", points[:, i], {"units": unit_of(dynamics, name), "long_name": name}) for i, name in enumerate(names)},
         coords={"fixed_point": np.arange(len(points)), "exponent": np.arange(1, len(names) + 1)},
         attrs={"dynamics": dynamics.name},
     )
@@ -71,7 +71,8 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     result["kind"] = ("fixed_point", np.array([classify(row * dynamics.time_scale) for row in eigenvalues], dtype=np.str_))
     beyond = np.maximum(np.maximum(low - points, points - high) / size, 0.0).max(axis=1)
     result["beyond"] = ("fixed_point", beyond, {"units": "1", "long_name": "distance from the sampled box over its size"})
-    result["residual"] = ("fixed_point", np.abs(dynamics.rhs(0.0, points)).max(axis=1) if len(points) else np.empty(0))
+    largest = np.abs(dynamics.rhs(0.0, points)).max(axis=1) if len(points) else np.empty(0)
+    result["residual"] = ("fixed_point", largest, {"long_name": "largest rate left, in the units of its state"})
     return result
 
 

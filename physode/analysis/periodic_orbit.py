@@ -178,8 +178,8 @@ def _dataset(dynamics: Dynamics, path: Array, period: float, multipliers: np.nda
     rate = f"{unit}-1" if unit not in ("", "1") else "1"
     time = np.linspace(0, period, len(path))
     result = xr.Dataset(
-        {name: ("time", path[:, i], {"units": unit_of(dynamics, name)}) for i, name in enumerate(dynamics.states)},
-        coords={"time": ("time", time, {"units": unit}), "exponent": np.arange(1, len(multipliers) + 1)},
+        {name: ("time", path[:, i], {"units": unit_of(dynamics, name), "long_name": name}) for i, name in enumerate(dynamics.states)},
+        coords={"time": ("time", time, {"units": unit, "long_name": "time"}), "exponent": np.arange(1, len(multipliers) + 1)},
         attrs={"dynamics": dynamics.name, "warnings": note},
     )
     result["period"] = ((), period, {"units": unit, "long_name": "period"})

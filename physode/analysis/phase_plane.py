@@ -110,7 +110,7 @@ def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: in
     points = np.concatenate(curves) if curves else np.empty((0, 2))
     lengths = [len(curve) for curve in curves]
     return xr.Dataset(
-        {name: ("point", points[:, i], {"units": unit_of(dynamics, name)}) for i, name in enumerate(names)},
+        {name: ("point", points[:, i], {"units": unit_of(dynamics, name), "long_name": name}) for i, name in enumerate(names)},
         {
             "component": ("point", np.repeat(np.array(components, dtype=np.str_), lengths)),
             "curve": ("point", np.repeat(np.arange(len(curves)), lengths)),

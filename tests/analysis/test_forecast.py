@@ -8,7 +8,7 @@ import xarray as xr
 from analysis_standins import Lorenz
 
 from physode import systems
-from physode.analysis import forecast_error, precision_horizon
+from physode.analysis import backward_prediction, forecast_error, precision_horizon
 from physode.errors import DataError
 from physode.trajectories import from_numpy, split
 
@@ -187,3 +187,10 @@ def test_a_chaotic_record_is_true_for_as_long_as_its_solver_lets_it():
     coarse, fine = (lorenz.simulate(time, seed=1, rtol=rtol, atol=1e-2 * rtol) for rtol in (1e-4, 1e-6))
     early, late = (float(precision_horizon(Lorenz(), record)[0]) for record in (coarse, fine))
     assert 0.9056 * (late - early) == pytest.approx(np.log(100), abs=2.5)  # a hundred times the error: so many Lyapunov times less
+
+
+def test_states_say_what_they_are_backward_in_time_too():
+    pendulum = systems.get("pendulum")
+    known = pendulum.simulate(np.linspace(0, 1, 6), seed=0)
+    found = backward_prediction(pendulum, known)
+    assert found["omega"].attrs == {name: known["omega"].attrs[name] for name in ("units", "long_name", "role", "time_derivative_of")}
