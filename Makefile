@@ -12,7 +12,7 @@ demo: $(READY)
 	    --trajectories 20 --points 100 --duration 10 -o runs/pendulum --force
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
