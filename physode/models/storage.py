@@ -105,7 +105,8 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         solver = get_solver(model.solver, model.gradient)
         model.dynamics_ = LearnedDynamics(named, scaling, field, solver, float(about["max_step"]), **rest, start=start)
         model._result = FitResult(**about["result"])
-        model._digests = tensors["training.digests"].numpy()
+        if "training.digests" in tensors:  # files from before they were kept are read too
+            model._digests = tensors["training.digests"].numpy()
     except (KeyError, TypeError, RuntimeError) as error:
         kind = MODELS[name].__name__
         raise FileFormatError(f"{path} does not fit the class {kind} that it names: {error}. Save the model again.") from error

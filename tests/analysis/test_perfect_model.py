@@ -128,3 +128,19 @@ def test_velocity_energy_and_forecast(pair):
 def test_distillation(pair):
     one, other = both(pair, analysis.distill)
     np.testing.assert_allclose(one.coefficient, other.coefficient, atol=1e-6 * float(abs(one.coefficient).max()))
+
+
+def test_conserved_quantities(pair):
+    system = pair[0]
+    one, other = both(pair, analysis.find_invariant, states=system.sample_states(30, seed=5))
+    assert one.n_independent.item() == other.n_independent.item() == (1 if system.invariants else 0)
+    same(one, other, ["best_ratio"], 1e-5)
+
+
+def test_stretching(pair):
+    system = pair[0]
+    scale = system.time_scale
+    start = system.sample_states(4, seed=3)
+    shared = {"initial_states": start, "step": scale / 20, "duration": 10 * scale}
+    same(*both(pair, analysis.local_exponents, window=2 * scale, transient=3 * scale, **shared), ["local_exponent"], 1e-6)
+    same(*both(pair, analysis.largest_exponent_wolf, **shared), ["lyapunov_exponent"], 1e-4)
