@@ -10,6 +10,7 @@ from physode.plotting.invariants import plot_invariant_drift, plot_invariant_sea
 from physode.plotting.latent import plot_anode_theory, plot_augmented_velocity, plot_latent_agreement, plot_latent_dimension
 from physode.plotting.local_exponents import plot_local_exponents
 from physode.plotting.local_structure import plot_fixed_points, plot_floquet, plot_nullclines, plot_phase_plane
+from physode.plotting.long_term import plot_attractor_distance, plot_orbit
 from physode.plotting.phase import plot_phase_portrait
 from physode.plotting.svg import save_svg, svg_bytes
 from physode.plotting.training import plot_training
@@ -20,6 +21,7 @@ from physode.plotting.velocity import plot_velocity
 __all__ = [
     "plot_alignment_index",
     "plot_anode_theory",
+    "plot_attractor_distance",
     "plot_augmented_velocity",
     "plot_band",
     "plot_calibration",
@@ -37,6 +39,7 @@ __all__ = [
     "plot_learned_energy",
     "plot_local_exponents",
     "plot_nullclines",
+    "plot_orbit",
     "plot_phase_plane",
     "plot_phase_portrait",
     "plot_series_exponent",
