@@ -23,6 +23,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks
 	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python benchmarks/lyapunov.py
 
 gallery: $(READY)
 	$(BIN)/python docs/make_gallery.py
