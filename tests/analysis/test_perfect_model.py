@@ -70,7 +70,7 @@ def both(pair, function, *arguments, **options):
     return function(system, *arguments, **options), function(model, *arguments, **options)
 
 
-def same(one, other, names, tolerance=1e-8):
+def assert_same(one, other, names, tolerance=1e-8):
     for name in names:
         expected = one[name].values
         np.testing.assert_allclose(
@@ -91,14 +91,14 @@ def test_exponents(pair):
     system = pair[0]
     scale = system.time_scale
     shared = {"initial_states": system.sample_states(4, seed=3), "step": scale / 20, "duration": 20 * scale, "transient": 3 * scale}
-    same(*both(pair, analysis.lyapunov_spectrum, **shared), ["lyapunov_exponent", "mean_divergence", "kaplan_yorke_dimension"], 1e-7)
+    assert_same(*both(pair, analysis.lyapunov_spectrum, **shared), ["lyapunov_exponent", "mean_divergence", "kaplan_yorke_dimension"], 1e-7)
 
 
 def test_local_structure(pair):
     system = pair[0]
     starts = system.sample_states(40, seed=4)
     one, other = both(pair, analysis.fixed_points, starts=starts)
-    same(one, other, [*system.states, "eigenvalue_real", "eigenvalue_imag"], 1e-6)
+    assert_same(one, other, [*system.states, "eigenvalue_real", "eigenvalue_imag"], 1e-6)
     assert one.kind.values.tolist() == other.kind.values.tolist()
 
 
@@ -108,7 +108,7 @@ def test_periodic_orbit(pair):
         pytest.skip("its orbits are not closed")
     start = {"lotka-volterra": [1.0, 1.0], "pendulum": [1.0, 0.0], "van-der-pol": [2.00862, 0.0]}[system.name]
     one, other = both(pair, analysis.periodic_orbit, dict(zip(system.states, start, strict=True)))
-    same(one, other, ["period", "multiplier_real", "multiplier_imag"], 1e-6)
+    assert_same(one, other, ["period", "multiplier_real", "multiplier_imag"], 1e-6)
 
 
 def test_velocity_energy_and_forecast(pair):
@@ -134,7 +134,7 @@ def test_conserved_quantities(pair):
     system = pair[0]
     one, other = both(pair, analysis.find_invariant, states=system.sample_states(30, seed=5))
     assert one.n_independent.item() == other.n_independent.item() == (1 if system.invariants else 0)
-    same(one, other, ["best_ratio"], 1e-5)
+    assert_same(one, other, ["best_ratio"], 1e-5)
 
 
 def test_stretching(pair):
@@ -142,5 +142,5 @@ def test_stretching(pair):
     scale = system.time_scale
     start = system.sample_states(4, seed=3)
     shared = {"initial_states": start, "step": scale / 20, "duration": 10 * scale}
-    same(*both(pair, analysis.local_exponents, window=2 * scale, transient=3 * scale, **shared), ["local_exponent"], 1e-6)
-    same(*both(pair, analysis.largest_exponent_wolf, **shared), ["lyapunov_exponent"], 1e-4)
+    assert_same(*both(pair, analysis.local_exponents, window=2 * scale, transient=3 * scale, **shared), ["local_exponent"], 1e-6)
+    assert_same(*both(pair, analysis.largest_exponent_wolf, **shared), ["lyapunov_exponent"], 1e-4)
