@@ -118,7 +118,7 @@ def card(name: str) -> str:
     kept = [*(["energy"] if system.conserves_energy else []), *system.conserved]
     lines = [str(line) for line in str(system.equations()).splitlines()]
     if len(lines) > 12:
-        lines = [*lines[:6], "...", *lines[-2:]]
+        lines = [*lines[:6], "...", *(line for line in lines if line.startswith("energy"))]
     # The equations of the larger systems would be wider than any page.
     shown = "\n".join(line if len(line) <= 160 else line[:157] + "..." for line in lines)
     return (
