@@ -387,6 +387,8 @@ class AbstractModel(ABC):
     def seen(self, ds: xr.Dataset, warmup: int = 0) -> NDArray[np.bool_]:
         """Tell which trajectories hold, after their first `warmup` samples, something that the model was fitted to.
 
+        A model that was read from a file without digests of its training record knows of none.
+
         Parameters
         ----------
         ds : xarray.Dataset

@@ -71,3 +71,12 @@ def test_a_missing_tensor_is_named(saved: Path, tmp_path: Path) -> None:
     _rewrite(saved, path, lambda _, tensors: tensors.pop("field.net.layers.0.weight"))
     with pytest.raises(FileFormatError, match=r"net\.layers\.0\.weight"):
         physode.load(path)
+
+
+def test_a_file_from_before_digests_were_kept_is_read(saved: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.safetensors"
+    _rewrite(saved, old, lambda about, tensors: tensors.pop("training.digests"))
+    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 30))
+    found, new = physode.load(old), physode.load(saved)
+    np.testing.assert_array_equal(found.predict(ds)["x"], new.predict(ds)["x"])
+    assert bool(new.seen(ds).all()) and not bool(found.seen(ds).any())
