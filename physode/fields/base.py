@@ -27,12 +27,16 @@ class AbstractField(nn.Module, ABC):
         Whether positions move by the momenta alone and momenta by the positions alone, as the leapfrog method needs.
     second_order : bool
         Whether z = [x, v] with dx/dt = v.
+    n_members : int or None
+        Number of members that are evaluated together (`physode.fields.members.stack`): every parameter, every state and every result
+        then has a leading dimension of members. None for a field by itself.
     """
 
     n_states: int
     n_inputs: int
     separable: bool = False
     second_order: bool = False
+    n_members: int | None = None
 
     @abstractmethod
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
@@ -80,19 +84,13 @@ class AbstractField(nn.Module, ABC):
             out: Tensor = functional_call(self, named, (t, z_one[None], u_one[None]))
             return out[0]
 
-        detached = tuple(v.detach() for v in values)
-        by_state, by_each = vmap(jacrev(single, argnums=(0, 1)), in_dims=(0, None, 0))(z, detached, u)
-        return by_state, torch.cat([piece.flatten(2) for piece in by_each], dim=2)
+        every = vmap(jacrev(single, argnums=(0, 1)), in_dims=(0, None, 0))
+        by_state, by_each = (vmap(every) if self.n_members else every)(z, tuple(v.detach() for v in values), u)
+        return by_state, torch.cat([piece.flatten(z.ndim) for piece in by_each], dim=-1)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate the field by the state alone, shape (batch, n_states, n_states)."""
-
-        def single(z_one: Tensor, u_one: Tensor) -> Tensor:
-            out: Tensor = self(t, z_one[None], u_one[None])
-            return out[0]
-
-        by_state: Tensor = vmap(jacrev(single))(z, u)
-        return by_state
+        return self.jacobians(t, z, u)[0]
 
     @abstractmethod
     def penalty_groups(self) -> list[list[str]]:

@@ -41,7 +41,7 @@ class FirstOrderField(AbstractField):
         """See `AbstractField.closure`."""
         net = self.net.closure()
         if self.n_inputs:
-            return lambda t, z, u: net(torch.cat([z, u], dim=1))
+            return lambda t, z, u: net(torch.cat([z, u], dim=-1))
         return lambda t, z, u: net(z)
 
     def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
@@ -50,13 +50,13 @@ class FirstOrderField(AbstractField):
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""
-        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))
-        return by_input[:, :, : self.n_states], by_parameters
+        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=-1))
+        return by_input[..., : self.n_states], by_parameters
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
-        by_input: Tensor = self.net.input_jacobian(torch.cat([z, u], dim=1))
-        return by_input[:, :, : self.n_states]
+        by_input: Tensor = self.net.input_jacobian(torch.cat([z, u], dim=-1))
+        return by_input[..., : self.n_states]
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""

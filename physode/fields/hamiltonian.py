@@ -41,8 +41,8 @@ class HamiltonianField(AbstractField):
         self.coupling = nn.Parameter(torch.zeros(n_positions, n_inputs))
 
     def hamiltonian(self, z: Tensor) -> Tensor:
-        """Learned energy H(z), shape (batch,); defined up to a constant."""
-        parts = [0.5 * (part @ matrix * part).sum(1) + net(part)[:, 0] for part, net, matrix in self._terms(z)]
+        """Learned energy H(z), shape (batch,), or (members, batch); defined up to a constant."""
+        parts = [0.5 * (part @ matrix * part).sum(-1) + net(part)[..., 0] for part, net, matrix in self._terms(z)]
         return torch.stack(parts).sum(0)
 
     def gradient(self, z: Tensor) -> Tensor:
@@ -51,37 +51,37 @@ class HamiltonianField(AbstractField):
 
     def _gradient_closure(self) -> Callable[[Tensor], Tensor]:
         nets = [net.gradient_closure() for net in self._networks]
-        symmetric = [0.5 * (matrix + matrix.T) for matrix in self.quadratic]
+        symmetric = [0.5 * (matrix + matrix.mT) for matrix in self.quadratic]
         if not self.separable:
-            return lambda z: torch.addmm(nets[0](z), z, symmetric[0])
+            plus = torch.addmm if symmetric[0].ndim == 2 else torch.baddbmm
+            return lambda z: plus(nets[0](z), z, symmetric[0])
         n = self.n_positions
-        return lambda z: torch.cat([z[:, :n] @ symmetric[0] + nets[0](z[:, :n]), z[:, n:] @ symmetric[1] + nets[1](z[:, n:])], dim=1)
+        return lambda z: torch.cat([z[..., :n] @ symmetric[0] + nets[0](z[..., :n]), z[..., n:] @ symmetric[1] + nets[1](z[..., n:])], dim=-1)
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""
         hessians, of_nets, of_quadratics = [], [], []
         for part, net, matrix in self._terms(z):
             hessian, by_net = net.gradient_jacobians(part)
-            size = part.shape[1]
-            eye = torch.eye(size, dtype=z.dtype, device=z.device)
-            by_matrix = 0.5 * (eye[:, :, None] * part[:, None, None, :] + eye[:, None, :] * part[:, None, :, None])
-            hessians.append(hessian + 0.5 * (matrix + matrix.T))
+            eye = torch.eye(part.shape[-1], dtype=z.dtype, device=z.device)
+            by_matrix = 0.5 * (eye[:, :, None] * part[..., None, None, :] + eye[:, None, :] * part[..., None, :, None])
+            hessians.append(hessian + 0.5 * (matrix + matrix.mT).unsqueeze(-3))
             of_nets.append(by_net)
-            of_quadratics.append(by_matrix.flatten(2))
-        by_parameters = torch.cat([_block_diagonal(of_nets), _block_diagonal(of_quadratics)], dim=2)
+            of_quadratics.append(by_matrix.flatten(-2))
+        by_parameters = torch.cat([_block_diagonal(of_nets), _block_diagonal(of_quadratics)], dim=-1)
         n = self.n_positions
-        coupling = z.new_zeros(len(z), 2 * n, n, self.n_inputs)
-        coupling[:, range(n, 2 * n), range(n)] = u[:, None, :]
-        return _turn(_block_diagonal(hessians), n), torch.cat([coupling.flatten(2), _turn(by_parameters, n)], dim=2)
+        coupling = z.new_zeros(*z.shape[:-1], 2 * n, n, self.n_inputs)
+        coupling[..., range(n, 2 * n), range(n), :] = u.unsqueeze(-2)
+        return _turn(_block_diagonal(hessians), n), torch.cat([coupling.flatten(-2), _turn(by_parameters, n)], dim=-1)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
-        hessians = [net.hessian(part) + 0.5 * (matrix + matrix.T) for part, net, matrix in self._terms(z)]
+        hessians = [net.hessian(part) + 0.5 * (matrix + matrix.mT).unsqueeze(-3) for part, net, matrix in self._terms(z)]
         return _turn(_block_diagonal(hessians), self.n_positions)
 
     def _terms(self, z: Tensor) -> Iterator[tuple[Tensor, LinearPlusMLP, Tensor]]:
         """What each term of H depends on, with its network and its quadratic form."""
-        parts = [z[:, : self.n_positions], z[:, self.n_positions :]] if self.separable else [z]
+        parts = [z[..., : self.n_positions], z[..., self.n_positions :]] if self.separable else [z]
         return zip(parts, self._networks, self.quadratic, strict=True)
 
     @property
@@ -102,22 +102,22 @@ class HamiltonianField(AbstractField):
 
         def evaluate(t: Tensor, z: Tensor, u: Tensor) -> Tensor:
             slope = gradient(z)
-            force = -slope[:, :n]
-            return torch.cat([slope[:, n:], force + u @ coupling.T if self.n_inputs else force], dim=1)
+            force = -slope[..., :n]
+            return torch.cat([slope[..., n:], force + u @ coupling.mT if self.n_inputs else force], dim=-1)
 
         return evaluate
 
 
 def _turn(gradient_rows: Tensor, n: int) -> Tensor:
-    """From derivatives of dH/d[q, p] to derivatives of d[q, p]/dt, along dimension 1."""
-    return torch.cat([gradient_rows[:, n:], -gradient_rows[:, :n]], dim=1)
+    """From derivatives of dH/d[q, p] to derivatives of d[q, p]/dt, along the last dimension but one."""
+    return torch.cat([gradient_rows[..., n:, :], -gradient_rows[..., :n, :]], dim=-2)
 
 
 def _block_diagonal(blocks: list[Tensor]) -> Tensor:
-    """Join (batch, rows, columns) blocks along the diagonal."""
+    """Join (..., rows, columns) blocks along the diagonal."""
     if len(blocks) == 1:
         return blocks[0]
     first, second = blocks
-    upper = torch.cat([first, first.new_zeros(*first.shape[:2], second.shape[2])], dim=2)
-    lower = torch.cat([second.new_zeros(*second.shape[:2], first.shape[2]), second], dim=2)
-    return torch.cat([upper, lower], dim=1)
+    upper = torch.cat([first, first.new_zeros(*first.shape[:-1], second.shape[-1])], dim=-1)
+    lower = torch.cat([second.new_zeros(*second.shape[:-1], first.shape[-1]), second], dim=-1)
+    return torch.cat([upper, lower], dim=-2)

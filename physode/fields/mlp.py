@@ -29,8 +29,23 @@ ACTIVATIONS: dict[str, tuple[Function, Function, Function]] = {
 """Activation functions with their first and second derivatives; all are smooth, as high-order integrators need."""
 
 
+def affine(x: Tensor, turned: Tensor, bias: Tensor) -> Tensor:
+    """x W' + b in one call, from W'; also for members: x (members, batch, n), W' (members, n, m), b (members, m)."""
+    if turned.ndim == 2:
+        return torch.addmm(bias, x, turned)
+    return torch.baddbmm(bias.unsqueeze(-2), x, turned)
+
+
+def through(rows: Tensor, weight: Tensor) -> Tensor:
+    """Multiply the last dimension of rows (..., batch, k, n) by a weight (n, m), or by each member's (members, n, m), in one product."""
+    flat = rows.flatten(-3, -2)
+    return (flat @ weight).unflatten(-2, rows.shape[-3:-1])
+
+
 class LinearPlusMLP(nn.Module):
     """out = A x + MLP(x), so that a linear law needs no hidden unit and a small network bends it.
+
+    Every method works for members as well (`physode.fields.members`): then x and what is returned have a leading dimension of members.
 
     Parameters
     ----------
@@ -72,14 +87,16 @@ class LinearPlusMLP(nn.Module):
 
     def closure(self) -> Function:
         """Give the same map as a plain function, without a module's overhead at each call; still differentiable."""
-        *hidden, (last, bias) = [(layer.weight.T, layer.bias) for layer in self.affine]
-        skip, function = self.linear.weight.T, self.function
+        layers = [(layer.weight.mT, layer.bias if layer.weight.ndim == 2 else layer.bias.unsqueeze(-2)) for layer in self.affine]
+        *hidden, (last, bias) = layers
+        skip, function = self.linear.weight.mT, self.function
+        plus = torch.addmm if skip.ndim == 2 else torch.baddbmm
 
         def evaluate(x: Tensor) -> Tensor:
             out = x
             for weight, shift in hidden:
-                out = function(torch.addmm(shift, out, weight))
-            return torch.addmm(torch.addmm(bias, out, last), x, skip)
+                out = function(plus(shift, out, weight))
+            return plus(plus(bias, out, last), x, skip)
 
         return evaluate
 
@@ -92,7 +109,7 @@ class LinearPlusMLP(nn.Module):
         def evaluate(x: Tensor) -> Tensor:
             slopes, out = [], x
             for weight, shift in hidden:
-                before = torch.addmm(shift, out, weight.T)
+                before = affine(out, weight.mT, shift)
                 out = function(before)
                 slopes.append(slope(before))
             back = last
@@ -107,13 +124,13 @@ class LinearPlusMLP(nn.Module):
         *hidden, last = self.affine
         activity, slopes = x, []
         for layer in hidden:
-            before = layer(activity)
+            before = affine(activity, layer.weight.mT, layer.bias)
             activity = self.function(before)
             slopes.append(self.slope(before))
-        back = last.weight.expand(len(x), -1, -1)
+        back = last.weight.unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
         for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
-            back = (back * slope[:, None, :]) @ layer.weight
-        return back + self.linear.weight
+            back = through(back * slope.unsqueeze(-2), layer.weight)
+        return back + self.linear.weight.unsqueeze(-3)
 
     def jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate at each x by hand-written backpropagation.
@@ -126,20 +143,20 @@ class LinearPlusMLP(nn.Module):
         layers = self.affine
         activity, slopes = [x], []
         for layer in layers[:-1]:
-            before = layer(activity[-1])
+            before = affine(activity[-1], layer.weight.mT, layer.bias)
             activity.append(self.function(before))
             slopes.append(self.slope(before))
-        batch, n_out = x.shape[0], layers[-1].out_features
-        back = torch.eye(n_out, dtype=x.dtype, device=x.device).expand(batch, n_out, n_out)
+        n_out = layers[-1].out_features
+        eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
+        back = eye.expand(*x.shape[:-1], n_out, n_out)
         pieces: list[Tensor] = []
         for number in range(len(layers) - 1, -1, -1):
-            pieces = [(back[..., None] * activity[number][:, None, None, :]).flatten(2), back, *pieces]
-            back = back @ layers[number].weight
+            pieces = [(back[..., None] * activity[number][..., None, None, :]).flatten(-2), back, *pieces]
+            back = through(back, layers[number].weight)
             if number:
-                back = back * slopes[number - 1][:, None, :]
-        eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
-        linear = (eye[None, :, :, None] * x[:, None, None, :]).flatten(2)
-        return back + self.linear.weight, torch.cat([linear, *pieces], dim=2)
+                back = back * slopes[number - 1].unsqueeze(-2)
+        linear = (eye[:, :, None] * x[..., None, None, :]).flatten(-2)
+        return back + self.linear.weight.unsqueeze(-3), torch.cat([linear, *pieces], dim=-1)
 
     def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate the gradient of a scalar network (n_out = 1) at each x, by hand.
@@ -153,26 +170,26 @@ class LinearPlusMLP(nn.Module):
         by_parameters : Tensor, shape (batch, n_in, n_parameters), in the order of ``parameters()``
         """
         layers = self.affine
-        batch, n_in = x.shape
-        eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(batch, n_in, n_in)
+        *lead, n_in = x.shape
+        eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(*lead, n_in, n_in)
         activity, moved, slopes, bends = [x], [eye], [], []
         for layer in layers[:-1]:
-            before, push = layer(activity[-1]), moved[-1] @ layer.weight.T
+            before, push = affine(activity[-1], layer.weight.mT, layer.bias), through(moved[-1], layer.weight.mT)
             slope = self.slope(before)
             activity.append(self.function(before))
-            moved.append(push * slope[:, None, :])
+            moved.append(push * slope.unsqueeze(-2))
             slopes.append(slope)
-            bends.append(push * self.curvature(before)[:, None, :])
-        back, turned = x.new_ones(batch, 1), x.new_zeros(batch, n_in, 1)
+            bends.append(push * self.curvature(before).unsqueeze(-2))
+        back, turned = x.new_ones(*lead, 1), x.new_zeros(*lead, n_in, 1)
         pieces: list[Tensor] = []
         for number in range(len(layers) - 1, -1, -1):
-            weight = turned[..., None] * activity[number][:, None, None, :] + back[:, None, :, None] * moved[number][:, :, None, :]
-            pieces = [weight.flatten(2), turned, *pieces]
-            back, turned = back @ layers[number].weight, turned @ layers[number].weight
+            weight = turned[..., None] * activity[number][..., None, None, :] + back[..., None, :, None] * moved[number].unsqueeze(-2)
+            pieces = [weight.flatten(-2), turned, *pieces]
+            back, turned = back @ layers[number].weight, through(turned, layers[number].weight)
             if number:
-                turned = turned * slopes[number - 1][:, None, :] + back[:, None, :] * bends[number - 1]
+                turned = turned * slopes[number - 1].unsqueeze(-2) + back.unsqueeze(-2) * bends[number - 1]
                 back = back * slopes[number - 1]
-        return turned, torch.cat([eye, *pieces], dim=2)
+        return turned, torch.cat([eye, *pieces], dim=-1)
 
     def hessian(self, x: Tensor) -> Tensor:
         """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""
@@ -182,16 +199,16 @@ class LinearPlusMLP(nn.Module):
         bends: list[Tensor] = []
         activity = x
         for layer in layers[:-1]:
-            before = layer(activity)
-            turned = layer.weight.T
-            push = (pushes[-1] * slopes[-1][:, None, :]) @ turned if pushes else turned.expand(len(x), -1, -1)
+            before, turned = affine(activity, layer.weight.mT, layer.bias), layer.weight.mT
+            whole = turned.unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
+            push = through(pushes[-1] * slopes[-1].unsqueeze(-2), turned) if pushes else whole
             activity, slope = self.function(before), self.slope(before)
             pushes.append(push)
             slopes.append(slope)
             bends.append(self.curvature(before))
-        back, out = layers[-1].weight.expand(len(x), -1), x.new_zeros(len(x), x.shape[1], x.shape[1])
+        back, out = layers[-1].weight.expand(*x.shape[:-1], -1), x.new_zeros(*x.shape, x.shape[-1])
         for number in range(len(slopes) - 1, -1, -1):
-            out = out + (pushes[number] * (back * bends[number])[:, None, :]) @ pushes[number].mT
+            out = out + (pushes[number] * (back * bends[number]).unsqueeze(-2)) @ pushes[number].mT
             back = (back * slopes[number]) @ layers[number].weight
         return out
 

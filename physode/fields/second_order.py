@@ -43,8 +43,8 @@ class SecondOrderField(AbstractField):
         """See `AbstractField.closure`."""
         net, n = self.net.closure(), self.n_positions
         if self.n_inputs:
-            return lambda t, z, u: torch.cat([z[:, n:], net(torch.cat([z, u], dim=1))], dim=1)
-        return lambda t, z, u: torch.cat([z[:, n:], net(z)], dim=1)
+            return lambda t, z, u: torch.cat([z[..., n:], net(torch.cat([z, u], dim=-1))], dim=-1)
+        return lambda t, z, u: torch.cat([z[..., n:], net(z)], dim=-1)
 
     def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
         """See `AbstractField.perceptron`."""
@@ -52,19 +52,19 @@ class SecondOrderField(AbstractField):
 
     def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate by hand; see `AbstractField.jacobians`."""
-        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=1))
-        return self._with_kinematics(by_input), torch.cat([torch.zeros_like(by_parameters), by_parameters], dim=1)
+        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=-1))
+        return self._with_kinematics(by_input), torch.cat([torch.zeros_like(by_parameters), by_parameters], dim=-2)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
-        return self._with_kinematics(self.net.input_jacobian(torch.cat([z, u], dim=1)))
+        return self._with_kinematics(self.net.input_jacobian(torch.cat([z, u], dim=-1)))
 
     def _with_kinematics(self, by_input: Tensor) -> Tensor:
         """Put the rows of dx/dt = v above those of the acceleration."""
         n = self.n_positions
-        rows = torch.zeros(len(by_input), n, self.n_states, dtype=by_input.dtype, device=by_input.device)
-        rows[:, :, n:] = torch.eye(n, dtype=by_input.dtype, device=by_input.device)
-        return torch.cat([rows, by_input[:, :, : self.n_states]], dim=1)
+        rows = by_input.new_zeros(*by_input.shape[:-2], n, self.n_states)
+        rows[..., n:] = torch.eye(n, dtype=by_input.dtype, device=by_input.device)
+        return torch.cat([rows, by_input[..., : self.n_states]], dim=-2)
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""
