@@ -19,6 +19,7 @@ from .models import Ensemble as Ensemble
 from .models import HamiltonianNeuralODE as HamiltonianNeuralODE
 from .models import NeuralODE as NeuralODE
 from .models import SecondOrderNeuralODE as SecondOrderNeuralODE
+from .models import fit_seeds as fit_seeds
 from .models import load as load
 from .trajectories import add_noise as add_noise
 from .trajectories import from_dataframe as from_dataframe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,33 +65,42 @@ class AbstractField(nn.Module, ABC):
     def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
         """Give the network if the field is no more than one with hidden layers, to a solver that evaluates it so many times by itself.
 
-        The network maps [z, u] to dz/dt, or to its second half where the first is the second half of z. None for any other field.
+        The network maps [z, u] to dz/dt, or to its second half where the first is the second half of z. None for any other field, and
+        for a stacked one.
         """
         return None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate the field at each state, with respect to the state and to the parameters.
 
         Returns
         -------
-        by_state : Tensor, shape (batch, n_states, n_states)
-        by_parameters : Tensor, shape (batch, n_states, n_parameters)
-            Columns in the order of ``self.parameters()``.
+        Tensor, shape (batch, n_states, n_states + n_parameters)
+            Derivatives by the state and, beside them, by the parameters, in the order of ``self.parameters()``; not differentiable.
         """
-        names, values = zip(*self.named_parameters(), strict=True)
-
-        def single(z_one: Tensor, parameters: tuple[Tensor, ...], u_one: Tensor) -> Tensor:
-            named = dict(zip(names, parameters, strict=True))
-            out: Tensor = functional_call(self, named, (t, z_one[None], u_one[None]))
-            return out[0]
-
-        every = vmap(jacrev(single, argnums=(0, 1)), in_dims=(0, None, 0))
-        by_state, by_each = (vmap(every) if self.n_members else every)(z, tuple(v.detach() for v in values), u)
-        return by_state, torch.cat([piece.flatten(z.ndim) for piece in by_each], dim=-1)
+        by_state, by_each = self._differentiate(t, z, u, argnums=(0, 1))
+        return torch.cat([by_state, *(piece.flatten(z.ndim) for piece in by_each.values())], dim=-1).detach()
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate the field by the state alone, shape (batch, n_states, n_states)."""
-        return self.jacobians(t, z, u)[0]
+        by_state: Tensor = self._differentiate(t, z, u, argnums=0)
+        return by_state
+
+    def _differentiate(self, t: Tensor, z: Tensor, u: Tensor, argnums: int | tuple[int, ...]) -> Any:
+        """Differentiate at each state, by the state (0) and by the parameters by name (1)."""
+
+        def single(z_one: Tensor, parameters: dict[str, Tensor], u_one: Tensor) -> Tensor:
+            out: Tensor = functional_call(self, parameters, (t, z_one[None], u_one[None]))
+            return out[0]
+
+        every = vmap(jacrev(single, argnums=argnums), in_dims=(0, None, 0))
+        parameters = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        return (vmap(every) if self.n_members else every)(z, parameters, u)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters, of each member where there are several."""
+        return sum(parameter.numel() for parameter in self.parameters()) // (self.n_members or 1)
 
     @abstractmethod
     def penalty_groups(self) -> list[list[str]]:

@@ -46,12 +46,13 @@ class FirstOrderField(AbstractField):
 
     def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
         """See `AbstractField.perceptron`."""
-        return self.net if len(self.net.layers) > 1 else None
+        return self.net if len(self.net.layers) > 1 and self.n_members is None else None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.jacobians`."""
-        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=-1))
-        return by_input[..., : self.n_states], by_parameters
+        out = z.new_empty(*z.shape, self.n_states + self.n_parameters)
+        self.net.write_jacobians(torch.cat([z, u], dim=-1), out)
+        return out
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

@@ -56,9 +56,11 @@ class HamiltonianField(AbstractField):
             plus = torch.addmm if symmetric[0].ndim == 2 else torch.baddbmm
             return lambda z: plus(nets[0](z), z, symmetric[0])
         n = self.n_positions
-        return lambda z: torch.cat([z[..., :n] @ symmetric[0] + nets[0](z[..., :n]), z[..., n:] @ symmetric[1] + nets[1](z[..., n:])], dim=-1)
+        return lambda z: torch.cat(
+            [z[..., :n] @ symmetric[0] + nets[0](z[..., :n]), z[..., n:] @ symmetric[1] + nets[1](z[..., n:])], dim=-1
+        )
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.jacobians`."""
         hessians, of_nets, of_quadratics = [], [], []
         for part, net, matrix in self._terms(z):
@@ -72,7 +74,7 @@ class HamiltonianField(AbstractField):
         n = self.n_positions
         coupling = z.new_zeros(*z.shape[:-1], 2 * n, n, self.n_inputs)
         coupling[..., range(n, 2 * n), range(n), :] = u.unsqueeze(-2)
-        return _turn(_block_diagonal(hessians), n), torch.cat([coupling.flatten(-2), _turn(by_parameters, n)], dim=-1)
+        return torch.cat([_turn(_block_diagonal(hessians), n), coupling.flatten(-2), _turn(by_parameters, n)], dim=-1).detach()
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

@@ -38,8 +38,8 @@ def affine(x: Tensor, turned: Tensor, bias: Tensor) -> Tensor:
 
 def through(rows: Tensor, weight: Tensor) -> Tensor:
     """Multiply the last dimension of rows (..., batch, k, n) by a weight (n, m), or by each member's (members, n, m), in one product."""
-    flat = rows.flatten(-3, -2)
-    return (flat @ weight).unflatten(-2, rows.shape[-3:-1])
+    *lead, batch, k, _ = rows.shape
+    return (rows.flatten(-3, -2) @ weight).view(*lead, batch, k, weight.shape[-1])
 
 
 class LinearPlusMLP(nn.Module):
@@ -132,13 +132,16 @@ class LinearPlusMLP(nn.Module):
             back = through(back * slope.unsqueeze(-2), layer.weight)
         return back + self.linear.weight.unsqueeze(-3)
 
-    def jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def write_jacobians(self, x: Tensor, out: Tensor) -> None:
         """Differentiate at each x by hand-written backpropagation.
 
-        Returns
-        -------
-        by_input : Tensor, shape (batch, n_out, n_in)
-        by_parameters : Tensor, shape (batch, n_out, n_parameters), in the order of ``parameters()``
+        Parameters
+        ----------
+        x : Tensor, shape (batch, n_in)
+        out : Tensor, shape (batch, n_out, n + n_parameters)
+            Overwritten by the derivatives by the first n components of x and, in the order of ``parameters()``, by the parameters. They
+            are written where they are wanted, for joining narrow pieces later would cost more than all else.
         """
         layers = self.affine
         activity, slopes = [x], []
@@ -146,17 +149,22 @@ class LinearPlusMLP(nn.Module):
             before = affine(activity[-1], layer.weight.mT, layer.bias)
             activity.append(self.function(before))
             slopes.append(self.slope(before))
-        n_out = layers[-1].out_features
+        n_in, n_out, end = x.shape[-1], layers[-1].out_features, out.shape[-1]
         eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
         back = eye.expand(*x.shape[:-1], n_out, n_out)
-        pieces: list[Tensor] = []
         for number in range(len(layers) - 1, -1, -1):
-            pieces = [(back[..., None] * activity[number][..., None, None, :]).flatten(-2), back, *pieces]
-            back = through(back, layers[number].weight)
+            rows, columns = layers[number].out_features, layers[number].in_features
+            middle = end - rows
+            out[..., middle:end] = back
+            start = middle - rows * columns
+            place = out[..., start:middle].view(*out.shape[:-1], rows, columns)
+            torch.mul(back[..., None], activity[number][..., None, None, :], out=place)
+            end, back = start, through(back, layers[number].weight)
             if number:
                 back = back * slopes[number - 1].unsqueeze(-2)
-        linear = (eye[:, :, None] * x[..., None, None, :]).flatten(-2)
-        return back + self.linear.weight.unsqueeze(-3), torch.cat([linear, *pieces], dim=-1)
+        n = end - n_out * n_in
+        torch.mul(eye[:, :, None], x[..., None, None, :], out=out[..., n:end].view(*out.shape[:-1], n_out, n_in))
+        torch.add(back[..., :n], self.linear.weight.unsqueeze(-3)[..., :n], out=out[..., :n])
 
     def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate the gradient of a scalar network (n_out = 1) at each x, by hand.

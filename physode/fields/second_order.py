@@ -48,23 +48,28 @@ class SecondOrderField(AbstractField):
 
     def perceptron(self, evaluations: int) -> LinearPlusMLP | None:
         """See `AbstractField.perceptron`."""
-        return self.net if len(self.net.layers) > 1 else None
+        return self.net if len(self.net.layers) > 1 and self.n_members is None else None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.jacobians`."""
-        by_input, by_parameters = self.net.jacobians(torch.cat([z, u], dim=-1))
-        return self._with_kinematics(by_input), torch.cat([torch.zeros_like(by_parameters), by_parameters], dim=-2)
+        out = z.new_empty(*z.shape, self.n_states + self.n_parameters)
+        self._write_kinematics(out)
+        self.net.write_jacobians(torch.cat([z, u], dim=-1), out[..., self.n_positions :, :])
+        return out
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
-        return self._with_kinematics(self.net.input_jacobian(torch.cat([z, u], dim=-1)))
+        by_input = self.net.input_jacobian(torch.cat([z, u], dim=-1))
+        out = by_input.new_empty(*z.shape, self.n_states)
+        self._write_kinematics(out)
+        out[..., self.n_positions :, :] = by_input[..., : self.n_states]
+        return out
 
-    def _with_kinematics(self, by_input: Tensor) -> Tensor:
-        """Put the rows of dx/dt = v above those of the acceleration."""
+    def _write_kinematics(self, out: Tensor) -> None:
+        """Fill the rows of dx/dt = v, which stand above those of the acceleration."""
         n = self.n_positions
-        rows = by_input.new_zeros(*by_input.shape[:-2], n, self.n_states)
-        rows[..., n:] = torch.eye(n, dtype=by_input.dtype, device=by_input.device)
-        return torch.cat([rows, by_input[..., : self.n_states]], dim=-2)
+        out[..., :n, :] = 0.0
+        out[..., range(n), range(n, 2 * n)] = 1.0
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""

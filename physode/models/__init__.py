@@ -4,6 +4,7 @@ from physode.models.anode import AugmentedNeuralODE
 from physode.models.base import AbstractModel
 from physode.models.ensemble import Ensemble
 from physode.models.hnn import HamiltonianNeuralODE
+from physode.models.members import fit_seeds
 from physode.models.node import NeuralODE
 from physode.models.registry import MODELS, get
 from physode.models.sonode import SecondOrderNeuralODE
@@ -17,6 +18,7 @@ __all__ = [
     "HamiltonianNeuralODE",
     "NeuralODE",
     "SecondOrderNeuralODE",
+    "fit_seeds",
     "get",
     "load",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
@@ -25,6 +26,17 @@ __all__ = ["AbstractModel"]
 
 Array = NDArray[np.float64]
 OPTIMIZERS = ("auto", "levenberg-marquardt", "lbfgs", "adam")
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+def checked_device(name: str) -> str:
+    """Give the name of a device back if torch can compute there."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise PhysodeError(f"device {name!r} cannot be used here ({reason}); use device='cpu'.") from error
+    return name
 
 
 class AbstractModel(ABC):
@@ -48,6 +60,11 @@ class AbstractModel(ABC):
         Optimiser steps on each length of windows.
     tolerance : float, default 0.01
         The fit has converged when three steps in a row gain less than this share of the residual.
+    device : str, default "cpu"
+        Where the model is fitted and run: "cpu", "cuda", "cuda:1", ... On a graphics card a single small model is slower than on the
+        processor; members that are fitted together are what it is for.
+    dtype : {"float64", "float32"}, default "float64"
+        Type of parameters and states. Single precision ends at a relative error of about 1e-5.
     """
 
     registry_name: ClassVar[str]
@@ -66,6 +83,8 @@ class AbstractModel(ABC):
         optimizer: str = "auto",
         max_iterations: int = 100,
         tolerance: float = 0.01,
+        device: str = "cpu",
+        dtype: str = "float64",
     ) -> None:
         self.hidden = tuple(int(width) for width in hidden)
         if any(width < 1 for width in self.hidden):
@@ -77,6 +96,9 @@ class AbstractModel(ABC):
         get_solver(solver, gradient)
         self.activation, self.solver, self.gradient, self.optimizer = activation, solver, gradient, optimizer
         self.max_iterations, self.tolerance = int(max_iterations), float(tolerance)
+        if dtype not in DTYPES:
+            raise unknown_name("dtype", dtype, DTYPES)
+        self.device, self._dtype = checked_device(device), dtype
         self.dynamics_: LearnedDynamics | None = None
         self._result: FitResult | None = None
         self._digests = np.zeros(0, dtype=np.int64)
@@ -112,8 +134,9 @@ class AbstractModel(ABC):
 
     def get_params(self) -> dict[str, Any]:
         """Hyperparameters as given, JSON-ready."""
-        names = ("hidden", "activation", "solver", "gradient", "optimizer", "max_iterations", "tolerance")
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        names = ("hidden", "activation", "solver", "gradient", "optimizer", "max_iterations", "tolerance", "device")
+        given = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        return {**given, "dtype": self._dtype}
 
     # Fitting
 
@@ -177,8 +200,13 @@ class AbstractModel(ABC):
                 callback(state)
 
         with bar:
-            self.dynamics_, self._result = train(self, ds, seed, validation, time_budget, show)
-        self._digests = digests(ds, self.dynamics_.layout.observed, self.dynamics_.layout.inputs)
+            ((dynamics, result),) = train(self, [ds], [seed], validation=validation, time_budget=time_budget, callback=show)
+        return self._take(ds, dynamics, result)
+
+    def _take(self, ds: xr.Dataset, dynamics: LearnedDynamics, result: FitResult) -> Self:
+        """Take a finished fit to a record over."""
+        self.dynamics_, self._result = dynamics, result
+        self._digests = digests(ds, dynamics.layout.observed, dynamics.layout.inputs)
         return self
 
     @property
@@ -229,8 +257,13 @@ class AbstractModel(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Floating-point type of the learned parameters."""
-        return np.dtype(str(self._fitted().dtype).removeprefix("torch."))
+        """Floating-point type of parameters and states."""
+        return np.dtype(self._dtype)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        """Where tensors lie, and their type."""
+        return {"device": torch.device(self.device), "dtype": DTYPES[self._dtype]}
 
     def role(self, state: str) -> str:
         """Role of a state: position, velocity, momentum, state or augmented."""

@@ -23,7 +23,7 @@ from physode.training.batch import Batch, SampledInputs
 from physode.training.initial_states import estimate_initial_states
 from physode.training.smoothing import smooth
 
-__all__ = ["LearnedDynamics"]
+__all__ = ["LearnedDynamics", "to_numpy"]
 
 Array = NDArray[np.float64]
 
@@ -76,14 +76,14 @@ class LearnedDynamics:
             return compiled.rhs(np.asarray(z, dtype=np.float64))
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
-            slope = self._evaluate(scaled.new_zeros(()), scaled, inputs).numpy()
+            slope = to_numpy(self._evaluate(scaled.new_zeros(()), scaled, inputs))
         out: Array = slope * (self.scaling.scale / self.scaling.time_scale)
         return out
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Type of the learned parameters."""
-        return self._weights[0].dtype
+    def place(self) -> tuple[torch.device, torch.dtype]:
+        """Where the learned parameters lie, and their type."""
+        return self._weights[0].device, self._weights[0].dtype
 
     @property
     def _compiled(self) -> CompiledField | None:
@@ -114,7 +114,7 @@ class LearnedDynamics:
             return compiled.rhs_and_jvp(np.asarray(z, dtype=np.float64), np.broadcast_to(np.eye(n), (len(z), n, n)))[1].swapaxes(1, 2)
         scaled, inputs = self._inside(z, u)
         with torch.no_grad():
-            by_state = self.field.state_jacobian(torch.zeros(()), scaled, inputs).numpy()
+            by_state = to_numpy(self.field.state_jacobian(scaled.new_zeros(()), scaled, inputs))
         scale = self.scaling.scale
         out: Array = by_state * (scale[:, None] / scale) / self.scaling.time_scale
         return out
@@ -140,25 +140,28 @@ class LearnedDynamics:
 
     def _inside(self, z: Array, u: Array | None) -> tuple[Tensor, Tensor]:
         z = np.asarray(z, dtype=np.float64)
-        scaled = torch.from_numpy((z - self.scaling.mean) / self.scaling.scale)
+        scaled = (z - self.scaling.mean) / self.scaling.scale
         n_inputs = len(self.layout.inputs)
         if n_inputs and u is None:
             names = ", ".join(self.layout.inputs)
             raise PhysodeError(f"this model is driven by {names}; give their values as u, shape (batch, {n_inputs}).")
         raw = np.zeros((len(z), 0)) if u is None else np.asarray(u, dtype=np.float64)
-        inputs = torch.from_numpy((raw - self.scaling.input_mean) / self.scaling.input_scale)
-        return scaled.to(self.dtype), inputs.to(self.dtype)
+        return self._tensor(scaled), self._tensor((raw - self.scaling.input_mean) / self.scaling.input_scale)
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(*self.place)
 
     def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
         """Run the field along a record from the initial states that explain its first `warmup` observations best."""
         batch = encode(ds, self.layout, self.scaling)
         known = batch if warmup is None else batch.first(warmup)
-        guess, precision = self.guess_initial(known), torch.from_numpy(self.initial_precision)
+        guess, precision = self.guess_initial(known), self._tensor(self.initial_precision)
+        batch, known = batch.to(*self.place), known.to(*self.place)
         if self.start is not None:
             n = guess.shape[1] // 2
             guess[:, n:] = self._start_velocity(guess[:, :n])
             precision = torch.cat([precision[:n], torch.full_like(precision[n:], HELD)])
-        variance = torch.from_numpy(self.noise).square().clamp(min=1e-12)
+        variance = self._tensor(self.noise).square().clamp(min=1e-12)
         initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step)
         return decode(self._run(initial, batch), ds, self.layout, "predict")
 
@@ -170,7 +173,7 @@ class LearnedDynamics:
         return out
 
     def guess_initial(self, batch: Batch) -> Tensor:
-        """First guess of the initial states from a smoothing spline of the observations."""
+        """First guess of the initial states from a smoothing spline of the observations, which lie in main memory."""
         smoothed = smooth(batch.time.numpy(), batch.values.numpy())
         start = np.zeros((len(batch.time), len(self.layout.states)))
         value, slope = smoothed.value[:, 0], smoothed.first[:, 0]
@@ -179,7 +182,7 @@ class LearnedDynamics:
         latent = [self.layout.states.index(name) for name in self.layout.latent]
         start[:, latent] = known @ self.latent_map.T
         start[:, self.initial_precision == HELD] = 0.0  # augmented components that start at zero by definition
-        return torch.from_numpy(start)
+        return self._tensor(start)
 
     def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, ArrayLike]) -> xr.Dataset:
         """Run the field from given states; see `AbstractModel.simulate`."""
@@ -187,8 +190,8 @@ class LearnedDynamics:
         coords = {"trajectory": np.arange(len(start)), "time": ("time", time, {"units": self.layout.time_units})}
         grid = torch.from_numpy((time - time[0]) / self.scaling.time_scale).expand(len(start), -1)
         u = self._driven(inputs, len(start), len(time))
-        batch = Batch(grid, torch.zeros(len(start), len(time), 0), SampledInputs(grid, u))
-        scaled = torch.from_numpy((start - self.scaling.mean) / self.scaling.scale)
+        batch = Batch(grid, grid.new_zeros(len(start), len(time), 0), SampledInputs(grid, u)).to(*self.place)
+        scaled = self._tensor((start - self.scaling.mean) / self.scaling.scale)
         return decode(self._run(scaled, batch), xr.Dataset(coords=coords), self.layout, "simulate")
 
     def _complete(self, initial_state: Mapping[str, ArrayLike]) -> Array:
@@ -207,7 +210,7 @@ class LearnedDynamics:
             elif self.layout.attrs[name]["role"] == "velocity":
                 half = len(self.layout.states) // 2
                 position = (start[:, :half] - self.scaling.mean[:half]) / self.scaling.scale[:half]
-                velocity = self._start_velocity(torch.from_numpy(position)).numpy()
+                velocity = to_numpy(self._start_velocity(self._tensor(position)))
                 start[:, k] = velocity[:, k - half] * self.scaling.scale[k]
         return start
 
@@ -222,5 +225,10 @@ class LearnedDynamics:
     def _run(self, initial: Tensor, batch: Batch) -> Array:
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
-        out: Array = states.numpy() * self.scaling.scale + self.scaling.mean
+        out: Array = to_numpy(states) * self.scaling.scale + self.scaling.mean
         return out
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """float64 in main memory."""
+    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)

@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from physode.errors import FileFormatError, NotFittedError, PhysodeError
 from physode.files import atomic_path
 from physode.models.base import AbstractModel
+from physode.models.members import fit_records
 from physode.models.storage import load
 from physode.trajectories import provenance, time_dim, times, values
 from physode.trajectories.noise import NOISE_SUFFIX
@@ -30,8 +30,8 @@ FEWEST = 2
 class Ensemble:
     """Members that differ by what could as well have been measured, and by their first weights.
 
-    The model is fitted to the record once. Each member is then fitted, from weights of its own, to a record that this fit might
-    have produced: the fitted states with fresh noise of the fitted size (the parametric bootstrap [1]_). A prediction
+    The model is fitted to the record once. The members are then fitted, as one batch and each from weights of its own, to records that
+    this fit might have produced: the fitted states with fresh noise of the fitted size (the parametric bootstrap [1]_). A prediction
     repeats this for the observations that it starts from, so that their noise counts too.
 
     Parameters
@@ -87,7 +87,7 @@ class Ensemble:
         seed : int, default 0
             Of the fit to the record itself; the members take the next ones.
         progress : bool, default False
-            Show a progress bar over the members.
+            Show a progress bar of the members' fit.
 
         Returns
         -------
@@ -98,15 +98,11 @@ class Ensemble:
         DataError, FitError
             As `AbstractModel.fit`.
         """
-        centre = self._fresh().fit(ds, seed)
-        members = {}
-        for number in tqdm(range(seed + 1, seed + 1 + self.n_members), desc="Ensemble", unit=" member", disable=None if progress else True):
-            members[number] = self._fresh().fit(_redrawn(centre, ds, number), number)
+        centre = type(self.model)(**self.model.get_params()).fit(ds, seed)
+        numbers = range(seed + 1, seed + 1 + self.n_members)
+        members = fit_records(self.model, [_redrawn(centre, ds, number) for number in numbers], numbers, progress=progress)
         self._centre, self._members = centre, members
         return self
-
-    def _fresh(self) -> AbstractModel:
-        return type(self.model)(**self.model.get_params())
 
     @property
     def centre(self) -> AbstractModel:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physode.fields import AbstractField, HamiltonianField
 from physode.models.base import AbstractModel
+from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, pair_layout
 
 __all__ = ["HamiltonianNeuralODE"]
@@ -77,9 +78,9 @@ class HamiltonianNeuralODE(AbstractModel):
         size = scaling.scale[0] * scaling.scale[n] / scaling.time_scale
 
         def raw(states: Array) -> Array:
-            scaled = torch.from_numpy((np.asarray(states, dtype=np.float64) - scaling.mean) / scaling.scale)
+            scaled = dynamics._tensor((np.asarray(states, dtype=np.float64) - scaling.mean) / scaling.scale)
             with torch.no_grad():
-                out: Array = field.hamiltonian(scaled).numpy()  # type: ignore[operator]
+                out = to_numpy(field.hamiltonian(scaled))  # type: ignore[operator]
             return np.asarray(out * size)
 
         return np.asarray(raw(z) - raw(dynamics.reference).mean())

@@ -95,11 +95,11 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         model = MODELS[name](**about["hyperparameters"])
         layout = about["layout"]
         named = Layout(tuple(layout["states"]), tuple(layout["observed"]), tuple(layout["inputs"]), layout["attrs"], layout["time_units"])
-        field = model._field(named).double()
+        field = model._field(named).to(**model._place)
         field.load_state_dict({key.removeprefix("field."): value for key, value in tensors.items() if key.startswith("field.")})
         start = model._start(named)
         if start is not None:
-            start.double().load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("start.")})
+            start.to(**model._place).load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("start.")})
         scaling = Scaling(time_scale=float(about["time_scale"]), **{part: tensors[f"scaling.{part}"].numpy() for part in _SCALING})
         rest = {part: tensors[f"dynamics.{part}"].numpy() for part in _DYNAMICS}
         solver = get_solver(model.solver, model.gradient)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from physode.errors import DataError, FitError
+from physode.fields import AbstractField
 from physode.models.dynamics import LearnedDynamics
 from physode.models.encoding import encode, finite_inputs
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
-from physode.solvers import RungeKuttaSolver, by_hand, get_solver
-from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
+from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
+from physode.training.batch import stack_records
+from physode.training.fit import fit_fields
+from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess, stack_guesses
 from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
+from physode.training.stages import NEGLIGIBLE, SMALL_SOLVER_ERROR
 from physode.trajectories import times, values
 
 if TYPE_CHECKING:
@@ -35,70 +41,105 @@ MAX_STEP = 0.15
 MOST_PARAMETERS, MOST_MEASUREMENTS = 2000, 50_000
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """What the members of a fit share."""
+
+    model: AbstractModel
+    layout: Layout
+    scaling: Scaling
+    raw: list[Smoothed]
+    solver: AbstractSolver
+    fields: list[AbstractField]
+    starts: list[AbstractField | None]
+
+    def dynamics(self, member: int, fitted: Fitted) -> LearnedDynamics:
+        """One member in the record's units; its field holds the parameters already."""
+        states, start, scaling = fitted.states[0].cpu().double(), self.starts[member], self.scaling
+        if start is not None:
+            fit_start(start, fitted.states[0, :, 0])
+        whole = states.numpy()
+        raw = self.raw[min(member, len(self.raw) - 1)]
+        return LearnedDynamics(
+            self.layout,
+            scaling,
+            self.fields[member],
+            self.solver,
+            float(fitted.max_step[0]),
+            fitted.noise[0].cpu().double().numpy(),
+            self.model._initial_precision(self.layout),
+            _latent_map(self.layout, raw, scaling, whole),
+            (whole * scaling.scale + scaling.mean)[np.isfinite(whole).all(-1)],
+            start,
+        )
+
+
 def train(
     model: AbstractModel,
-    ds: xr.Dataset,
-    seed: int,
-    validation: xr.Dataset | None,
-    time_budget: float | None,
-    callback: Callable[[Progress], None],
-) -> tuple[LearnedDynamics, FitResult]:
-    """Fit the field of a model to a record; see `AbstractModel.fit`."""
+    records: Sequence[xr.Dataset],
+    seeds: Sequence[int],
+    *,
+    validation: xr.Dataset | None = None,
+    time_budget: float | None = None,
+    callback: Callable[[Progress], None] = lambda _: None,
+) -> list[tuple[LearnedDynamics, FitResult]]:
+    """Fit the members of one fit together, each from its own seed; see `AbstractModel.fit`.
+
+    Parameters
+    ----------
+    model : AbstractModel
+        Gives the hyperparameters.
+    records : sequence of Dataset
+        One for all members, or one for each, with the same times and the same gaps.
+    seeds : sequence of int
+        One for each member.
+
+    Returns
+    -------
+    list of (LearnedDynamics, FitResult)
+    """
     started = clock.perf_counter()
-    layout = model._layout(ds)
-    raw = smooth(times(ds), values(ds, layout.observed))
-    mean, scale, time_scale = measure(raw)
-    scaling = _scaling(model, layout, ds, mean, scale, time_scale)
+    ds, layout = records[0], model._layout(records[0])
+    raw = [smooth(times(record), values(record, layout.observed)) for record in records]
+    scaling = _scaling(model, layout, ds, *measure(raw[0]))
     _refuse_constant(layout, scaling.scale)
-    batch = encode(ds, layout, scaling)
-    guess = _guess(model, layout, scaling, raw, ds, np.random.default_rng(seed))
+    place = model._place
+    batch = stack_records([encode(record, layout, scaling) for record in records]).to(**place)
+    guesses = [_guess(model, layout, scaling, raw[min(k, len(raw) - 1)], ds, np.random.default_rng(seed)) for k, seed in enumerate(seeds)]
+    guess = stack_guesses(guesses, **place)
+    solver = get_solver(model.solver, model.gradient)
+    histories: list[dict[str, list[float | int | str]]] = [
+        {name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")} for _ in seeds
+    ]
+
+    def report(members: Tensor, epochs: Tensor, losses: Tensor, nfev: int, stage: str) -> None:
+        seconds = clock.perf_counter() - started
+        for member, epoch, loss in zip(members.tolist(), epochs.tolist(), losses.tolist(), strict=True):
+            for name, value in zip(histories[member], (epoch, loss, nfev, seconds, stage), strict=True):
+                histories[member][name].append(value)
+        callback(Progress(int(epochs.max()), float(losses.median()), nfev, seconds, stage))
+        if time_budget is not None and seconds > time_budget:
+            raise StopFit("time_budget")
+
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        field = model._field(layout).double()
-        history: dict[str, list[float | int | str]] = {name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")}
-
-        def report(epoch: int, loss: float, nfev: int, stage: str) -> None:
-            state = Progress(epoch, loss, nfev, clock.perf_counter() - started, stage)
-            for name, column in history.items():
-                column.append(getattr(state, name))
-            callback(state)
-            if time_budget is not None and state.wall_time > time_budget:
-                raise StopFit("time_budget")
-
-        solver = get_solver(model.solver, model.gradient)
-        n_measurements = int(batch.values.isfinite().sum())
-        optimizer = _optimizer(model, sum(p.numel() for p in field.parameters()), n_measurements)
+        fields, starts = [], []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            fields.append(model._field(layout).to(**place))
+            start = model._start(layout)
+            starts.append(None if start is None else start.to(**place))
+        optimizer = _optimizer(model, sum(p.numel() for p in fields[0].parameters()), int(batch.mask.sum()))
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
+        frame = _Frame(model, layout, scaling, raw, solver, fields, starts)
 
-        start = model._start(layout)
-
-        def dynamics(fitted: Fitted) -> LearnedDynamics:
-            states = fitted.states.numpy()
-            if start is not None:
-                fit_start(start.double(), fitted.states[:, 0])
-            return LearnedDynamics(
-                layout,
-                scaling,
-                field,
-                solver,
-                fitted.max_step,
-                fitted.noise.numpy(),
-                model._initial_precision(layout),
-                _latent_map(layout, raw, mean, scale, time_scale, states),
-                (states * scaling.scale + scaling.mean)[np.isfinite(states).all(-1)],
-                start,
-            )
-
-        judge = None if validation is None else lambda fitted: _misfit(dynamics(fitted), validation)
-        fitted = fit_field(field, batch, layout.index, guess, settings, report, judge)
-    if not np.isfinite(fitted.loss) and fitted.status not in ("interrupted", "time_budget", "stopped"):
-        raise FitError(
-            "no window of the record could be integrated with the warm-started field. Look at the record for outliers or a wrong time "
-            "unit, or try solver='implicit-midpoint' for a stiff one."
-        )
-    result = _result(fitted, layout, scaling, ds, history, clock.perf_counter() - started)
-    return dynamics(fitted), result
+        judge = None if validation is None else lambda member, fitted: _misfit(frame.dynamics(member, fitted), validation)
+        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge)
+    seconds = clock.perf_counter() - started
+    return [
+        (frame.dynamics(member, fitted.of(member)), _result(fitted.of(member), layout, scaling, ds, history, seconds))
+        for member, history in enumerate(histories)
+    ]
 
 
 def _refuse_constant(layout: Layout, scale: Array) -> None:
@@ -128,22 +169,19 @@ def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed
     given = [float(ds[f"{name}_noise_std"].mean()) if k else 0.0 for name, k in zip(layout.observed, known, strict=True)]
     known = [k and value > 0 for k, value in zip(known, given, strict=True)]
     noise = np.where(known, given, raw.noise) / scale
-    return Guess(
-        torch.from_numpy(states),
-        torch.from_numpy(slopes),
-        torch.from_numpy(noise),
-        torch.tensor(known),
-        torch.from_numpy(model._initial_precision(layout)),
-    )
+    parts = (states[None], slopes[None], noise[None], np.array(known), model._initial_precision(layout))
+    return Guess(*(torch.from_numpy(part) for part in parts))
 
 
-def _latent_map(layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float, states: Array) -> Array:
+def _latent_map(layout: Layout, raw: Smoothed, scaling: Scaling, states: Array) -> Array:
     """Linear least squares of the latent components on the observed ones, their slopes, and 1; scaled."""
     latent = [layout.states.index(name) for name in layout.latent]
     n_known = 2 * len(layout.observed) + 1
     if not latent:
         return np.zeros((0, n_known))
-    known = np.concatenate([(raw.value - mean) / scale, raw.first * time_scale / scale, np.ones((*states.shape[:2], 1))], axis=-1)
+    index = list(layout.index)
+    mean, scale, unit = scaling.mean[index], scaling.scale[index], scaling.time_scale
+    known = np.concatenate([(raw.value - mean) / scale, raw.first * unit / scale, np.ones((*states.shape[:2], 1))], axis=-1)
     valid = np.isfinite(known).all(-1) & np.isfinite(states).all(-1)
     solution = np.linalg.lstsq(known[valid], states[valid][:, latent], rcond=None)[0]
     return np.ascontiguousarray(solution.T)
@@ -175,38 +213,46 @@ def _optimizer(model: AbstractModel, n_parameters: int, n_measurements: int) -> 
 def _result(
     fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset, history: dict[str, list[float | int | str]], seconds: float
 ) -> FitResult:
+    """Say how the fit of one member ended, in the record's units."""
+    status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
+    intervals = int(fitted.intervals[0])
+    if not np.isfinite(loss) and status in ("converged", "max_iterations"):
+        raise FitError(
+            "no window of the record could be integrated with the warm-started field. Look at the record for outliers or a wrong time "
+            "unit, or try solver='implicit-midpoint' for a stiff one."
+        )
     scale = scaling.scale[list(layout.index)]
-    noise = dict(zip(layout.observed, (fitted.noise.numpy() * scale).tolist(), strict=True))
-    honest = not fitted.solver_error > max(SMALL_SOLVER_ERROR * fitted.loss, NEGLIGIBLE)
+    noise = dict(zip(layout.observed, (fitted.noise[0].cpu().double().numpy() * scale).tolist(), strict=True))
+    honest = not solver_error > max(SMALL_SOLVER_ERROR * loss, NEGLIGIBLE)
     message = {
         "converged": "The fit converged.",
         "max_iterations": "The fit was still improving when it reached max_iterations; allow more of them for a better one.",
         "time_budget": "The time budget ran out; the best model so far was kept.",
         "interrupted": "The fit was interrupted; the best model so far was kept.",
         "stopped": "The callback stopped the fit; the best model so far was kept.",
-    }[fitted.status]
+    }[status]
     if not honest:
         message += (
-            f" The training solver is off by {fitted.solver_error:.2g} standard deviations on the learned field, not small against "
-            f"the residual of {fitted.loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
+            f" The training solver is off by {solver_error:.2g} standard deviations on the learned field, not small against "
+            f"the residual of {loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
         )
     observed = int(np.isfinite(times(ds)).sum(1).max())
-    if fitted.intervals < observed - 1 and fitted.status in ("converged", "max_iterations"):
+    if intervals < observed - 1 and status in ("converged", "max_iterations"):
         message += (
-            f" Trajectories were fitted in windows of {fitted.intervals} intervals, not whole: longer ones could not be followed, as in "
+            f" Trajectories were fitted in windows of {intervals} intervals, not whole: longer ones could not be followed, as in "
             "chaos or when the model cannot represent the motion."
         )
     gaps = np.diff(times(ds), axis=1)
     return FitResult(
-        success=fitted.status == "converged" and honest,
-        status=fitted.status,
+        success=status == "converged" and honest,
+        status=status,
         message=message,
         nfev=fitted.n_evaluations,
-        n_iterations=fitted.n_iterations,
+        n_iterations=int(fitted.n_iterations[0]),
         wall_time=seconds,
-        loss=fitted.loss,
+        loss=loss,
         noise_std=noise,
-        solver_error=fitted.solver_error,
-        window=float(fitted.intervals * np.nanmedian(gaps)),
+        solver_error=solver_error,
+        window=float(intervals * np.nanmedian(gaps)),
         history=history,
     )

@@ -27,8 +27,7 @@ class RungeKuttaSolver(AbstractSolver):
     def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
         """See `AbstractSolver.integrate`."""
         grid = step_grid(time, max_step)
-        states = integrate_runge_kutta(self.tableau, field, initial, grid, inputs).states
-        return states.gather(1, grid.index[..., None].expand(-1, -1, states.shape[-1]))
+        return grid.observed(integrate_runge_kutta(self.tableau, field, initial, grid, inputs).states)
 
     def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
         """See `AbstractSolver.sharpened`."""
@@ -45,15 +44,14 @@ class OneStepSolver(AbstractSolver):
     def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
         """See `AbstractSolver.integrate`."""
         grid = step_grid(time, max_step)
-        nodes = torch.tensor(self.nodes, dtype=initial.dtype, device=initial.device)
-        starts = grid.time[:, :-1]
+        nodes = torch.tensor(self.nodes, dtype=grid.step.dtype, device=initial.device)
+        starts, step = grid.time[:, :-1], grid.step.to(initial.dtype)
         u = inputs(starts[..., None] + grid.step[..., None] * nodes)
         z, states = initial, [initial]
-        for k in range(grid.step.shape[1]):
-            z = self.step(field, starts[:, k], z, u[:, k], grid.step[:, k, None])
+        for k in range(step.shape[1]):
+            z = self.step(field, starts[:, k], z, u[:, k], step[:, k, None])
             states.append(z)
-        stacked = torch.stack(states, dim=1)
-        return stacked.gather(1, grid.index[..., None].expand(-1, -1, stacked.shape[-1]))
+        return grid.observed(torch.stack(states, dim=1))
 
     def sharpened(self, max_step: float, factor: float) -> tuple[AbstractSolver, float]:
         """See `AbstractSolver.sharpened`."""

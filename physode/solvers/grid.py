@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,6 +34,22 @@ class StepGrid:
         """Times of all grid points, shape (batch, steps + 1)."""
         return self.start[:, None] + torch.cat([torch.zeros_like(self.start)[:, None], self.step.cumsum(1)], dim=1)
 
+    def take(self, rows: slice) -> StepGrid:
+        """Keep some trajectories."""
+        return StepGrid(self.start[rows], self.step[rows], self.index[rows])
+
+    def observed(self, states: Tensor) -> Tensor:
+        """Pick the states at the observations, (..., batch, observations, n_states), from those of all grid points."""
+        if self._every:
+            return states
+        return torch.take_along_dim(states, self.index[(None,) * (states.ndim - 3) + (..., None)], dim=-2)
+
+    @cached_property
+    def _every(self) -> bool:
+        """Whether every grid point is an observation: then there is nothing to pick."""
+        n = self.step.shape[1] + 1
+        return self.index.shape[1] == n and bool((self.index == torch.arange(n, device=self.index.device)).all())
+
 
 def step_grid(time: Tensor, max_step: float) -> StepGrid:
     """Cut the interval between any two observations into equal steps no longer than `max_step`.
@@ -53,7 +70,7 @@ def step_grid(time: Tensor, max_step: float) -> StepGrid:
     count = torch.ceil(gaps / max_step - 1e-9).clamp(min=1).nan_to_num(0).long()
     index = torch.cat([count.new_zeros(len(time), 1), count.cumsum(1)], dim=1)
     n_steps = int(index[:, -1].max())
-    position = torch.arange(n_steps).expand(len(time), -1)
+    position = torch.arange(n_steps, device=time.device).expand(len(time), -1)
     interval = torch.searchsorted(index[:, 1:].contiguous(), position.contiguous(), right=True)
     inside = interval < gaps.shape[1]
     interval = interval.clamp(max=max(gaps.shape[1] - 1, 0))

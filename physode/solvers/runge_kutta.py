@@ -68,12 +68,12 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Stages:
-    """A finished integration with all that its differentiation needs.
+    """A finished integration with all that its differentiation needs; (...) is nothing, or the members of a stacked field.
 
     Attributes
     ----------
-    states : Tensor, shape (batch, steps + 1, n_states)
-    inner : Tensor, shape (batch, steps, stages, n_states)
+    states : Tensor, shape (..., batch, steps + 1, n_states)
+    inner : Tensor, shape (..., batch, steps, stages, n_states)
         States at which the field was evaluated.
     time : Tensor, shape (batch, steps, stages)
     inputs : Tensor, shape (batch, steps, stages, n_inputs)
@@ -94,7 +94,7 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
         The method.
     field : AbstractField
         Evaluated ``len(tableau.b)`` times a step.
-    initial : Tensor, shape (batch, n_states)
+    initial : Tensor, shape (batch, n_states), or (members, batch, n_states) for a stacked field
     grid : StepGrid
     inputs : callable
         u(t); see `Inputs`.
@@ -103,14 +103,15 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
     -------
     Stages
     """
-    nodes = torch.tensor(tableau.c, dtype=initial.dtype, device=initial.device)
-    time = grid.time[:, :-1, None] + grid.step[..., None] * nodes
+    nodes = torch.tensor(tableau.c, dtype=grid.step.dtype, device=initial.device)
+    time, step = grid.time[:, :-1, None] + grid.step[..., None] * nodes, grid.step.to(initial.dtype)
     u = inputs(time)
+    driving = u.expand(*initial.shape[:-2], *u.shape).unbind(-3)
     evaluate = field.closure()
     z = initial
     states, inner = [z], []
     for k in range(grid.step.shape[1]):
-        h = grid.step[:, k, None]
+        h = step[:, k, None]
         slopes: list[Tensor] = []
         for i, row in enumerate(tableau.a):
             stage = z
@@ -118,11 +119,11 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
                 if a:
                     stage = torch.addcmul(stage, h, slope, value=a)
             inner.append(stage)
-            slopes.append(evaluate(time[:, k, i], stage, u[:, k, i]))
+            slopes.append(evaluate(time[:, k, i], stage, driving[k][..., i, :]))
         for b, slope in zip(tableau.b, slopes, strict=True):
             if b:
                 z = torch.addcmul(z, h, slope, value=b)
         states.append(z)
-    shape = (len(initial), grid.step.shape[1], len(tableau.b), initial.shape[1])
-    stacked = torch.stack(inner, dim=1).reshape(shape) if inner else initial.new_zeros(shape)
-    return Stages(torch.stack(states, dim=1), stacked, time, u)
+    shape = (*initial.shape[:-1], grid.step.shape[1], len(tableau.b), initial.shape[-1])
+    stacked = torch.stack(inner, dim=-2).reshape(shape) if inner else initial.new_zeros(shape)
+    return Stages(torch.stack(states, dim=-2), stacked, time, u)

@@ -6,6 +6,7 @@ the small step matrices runs along time. This is forward sensitivity analysis of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,40 +15,39 @@ from torch import Tensor
 from physode.solvers.grid import StepGrid
 from physode.solvers.runge_kutta import Stages, Tableau
 
-__all__ = ["step_derivatives", "trajectory_derivatives"]
+__all__ = ["trajectory_derivatives"]
 
-Jacobians = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Jacobians = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`AbstractField.jacobians`, or anything like it."""
 
 
-def step_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
-    """Differentiate each step's end by its start and by the parameters.
+def _step_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, grid: StepGrid) -> Tensor:
+    """Differentiate what each step adds to the state, by the state at its start and by the parameters; (...) is nothing, or members.
 
     Returns
     -------
-    by_state : Tensor, shape (batch, steps, n_states, n_states)
-    by_parameters : Tensor, shape (batch, steps, n_states, n_parameters)
+    Tensor, shape (..., batch, steps, n_states, n_states + n_parameters)
     """
-    batch, steps, n_stages, n = stages.inner.shape
-    flat = batch * steps * n_stages
-    a_field, b_field = jacobians(
-        stages.time.reshape(flat), stages.inner.reshape(flat, n), stages.inputs.reshape(flat, stages.inputs.shape[-1])
-    )
-    a_field = a_field.view(batch * steps, n_stages, n, n)
-    b_field = b_field.view(batch * steps, n_stages, n, b_field.shape[-1])
-    h = grid.step.reshape(-1, 1, 1)
+    *lead, n_stages, n = stages.inner.shape
+    members, count = lead[:-2], math.prod(lead)
+    u = stages.inputs.expand(*members, *stages.inputs.shape).flatten(-4, -2)
+    both = jacobians(stages.time.flatten(), stages.inner.flatten(-4, -2), u)
+    width = both.shape[-1]
+    by_stage = both.view(count, n_stages, n, width).unbind(1)
+    h = grid.step.to(both.dtype).expand(lead).reshape(count, 1, 1)
     slopes: list[Tensor] = []
-    for i, row in enumerate(tableau.a):
-        both = torch.cat([a_field[:, i], b_field[:, i]], dim=2)
-        carried = None
-        for a, slope in zip(row, slopes, strict=True):
-            if a:
-                carried = slope * a if carried is None else carried.add_(slope, alpha=a)
-        slopes.append(both if carried is None else torch.baddbmm(both, a_field[:, i], carried.mul_(h)))
-    total = sum(slope * b for b, slope in zip(tableau.b, slopes, strict=True) if b) * h
-    total = total.view(batch, steps, n, total.shape[-1])
-    eye = torch.eye(n, dtype=total.dtype, device=total.device)
-    return total[..., :n] + eye, total[..., n:]
+    for row, own in zip(tableau.a, by_stage, strict=True):
+        slopes.append(torch.baddbmm(own, own[..., :n], _weighted(row, slopes).mul_(h)) if any(row) else own)
+    return _weighted(tableau.b, slopes).mul_(h).view(*lead, n, width)
+
+
+def _weighted(weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
+    """Sum of weight times slope; some weight is not zero."""
+    terms = [(weight, slope) for weight, slope in zip(weights, slopes, strict=True) if weight]
+    out = terms[0][1] * terms[0][0]
+    for weight, slope in terms[1:]:
+        out.add_(slope, alpha=weight)
+    return out
 
 
 def trajectory_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stages, grid: StepGrid) -> tuple[Tensor, Tensor]:
@@ -55,21 +55,22 @@ def trajectory_derivatives(tableau: Tableau, jacobians: Jacobians, stages: Stage
 
     Returns
     -------
-    by_initial : Tensor, shape (batch, observations, n_states, n_states)
-    by_parameters : Tensor, shape (batch, observations, n_states, n_parameters)
+    by_initial : Tensor, shape (..., batch, observations, n_states, n_states)
+    by_parameters : Tensor, shape (..., batch, observations, n_states, n_parameters)
     """
-    step_state, step_parameters = step_derivatives(tableau, jacobians, stages, grid)
-    batch, steps, n, n_parameters = step_parameters.shape
-    flow = torch.eye(n, dtype=step_state.dtype, device=step_state.device).expand(batch, n, n)
-    bent = step_parameters.new_zeros(batch, n, n_parameters)
-    n_observations = grid.index.shape[1]
-    by_initial = step_state.new_zeros(batch, n_observations, n, n)
-    by_parameters = step_parameters.new_zeros(batch, n_observations, n, n_parameters)
-    for k in range(steps + 1):
-        who, which = torch.nonzero(grid.index == k, as_tuple=True)
-        by_initial[who, which] = flow[who]
-        by_parameters[who, which] = bent[who]
-        if k < steps:
-            flow = step_state[:, k] @ flow
-            bent = torch.baddbmm(step_parameters[:, k], step_state[:, k], bent)
-    return by_initial, by_parameters
+    added = _step_derivatives(tableau, jacobians, stages, grid)
+    *lead, steps, n, width = added.shape
+    flat = added.view(math.prod(lead), steps, n, width)
+    eye = torch.eye(n, dtype=added.dtype, device=added.device)
+    turns = (flat[..., :n] + eye).unbind(1)
+    flat[..., :n] = 0.0  # the derivative by the initial state is carried along beside that by the parameters, and nothing is added to it
+    reached = flat.new_zeros(len(flat), n, width)
+    reached[..., :n] = eye
+    nodes = [reached]
+    for turn, own in zip(turns, flat.unbind(1), strict=True):
+        reached = torch.baddbmm(own, turn, reached)
+        nodes.append(reached)
+    whole = torch.stack(nodes, dim=1).view(*lead, steps + 1, n * width)
+    out = grid.observed(whole)
+    out = out.view(*out.shape[:-1], n, width)
+    return out[..., :n], out[..., n:]

@@ -5,7 +5,7 @@ The rules are those of MacKay 1992 (doi:10.1162/neco.1992.4.3.415) with the Gaus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,13 +23,13 @@ SMALLEST_VARIANCE = 1e-10
 
 @dataclass
 class Evidence:
-    """Hyperparameters of a fit.
+    """Hyperparameters of a fit, of each member its own.
 
     Attributes
     ----------
-    variance : Tensor, shape (n_kinds,)
+    variance : Tensor, shape (members, n_kinds)
         Noise variance of each observed state, scaled units.
-    precision : Tensor, shape (n_groups,)
+    precision : Tensor, shape (members, n_groups)
         Prior precision of each group of parameters.
     groups : list of Tensor of int64
         Positions of each group in theta.
@@ -42,55 +42,58 @@ class Evidence:
     groups: list[Tensor]
     known_noise: Tensor
 
+    def take(self, members: Tensor) -> Evidence:
+        """Copy some members."""
+        return replace(self, variance=self.variance[members], precision=self.precision[members])
+
+    def put(self, members: Tensor, other: Evidence) -> None:
+        """Overwrite some members by those of another evidence."""
+        self.variance[members], self.precision[members] = other.variance, other.precision
+
     def per_parameter(self, theta: Tensor) -> Tensor:
-        """Prior precision of each parameter, shape of theta."""
+        """Prior precision of each parameter, shape of theta, (members, n_parameters)."""
         out = torch.full_like(theta, FREE_PRECISION)
-        for precision, group in zip(self.precision, self.groups, strict=True):
-            out[group] = precision
+        for precision, group in zip(self.precision.T, self.groups, strict=True):
+            out[:, group] = precision[:, None]
         return out
 
-    def objective(self, problem: AbstractProblem, theta: Tensor, initial: Tensor, squares: Tensor) -> float:
-        """Twice the negative logarithm of the posterior, up to a constant."""
-        penalty = (self.per_parameter(theta) * theta.square()).sum()
-        return float((squares / self.variance).sum() + problem.prior_cost(initial) + penalty)
+    def objective(self, problem: AbstractProblem, theta: Tensor, initial: Tensor, squares: Tensor, members: Tensor) -> Tensor:
+        """Twice the negative logarithm of each member's posterior, up to a constant, shape (members,)."""
+        penalty = (self.per_parameter(theta) * theta.square()).sum(1)
+        return (squares / self.variance).sum(1) + problem.prior_cost(initial, members) + penalty
 
-    def update(
-        self,
-        problem: AbstractProblem,
-        theta: Tensor,
-        squares: Tensor,
-        equations: NormalEquations,
-        reduced: Tensor,
-    ) -> float:
-        """Re-estimate the hyperparameters at a point; return the largest change of a prior precision's logarithm.
+    def update(self, problem: AbstractProblem, theta: Tensor, squares: Tensor, equations: NormalEquations, reduced: Tensor) -> Tensor:
+        """Re-estimate the hyperparameters at a point; return the largest change of a prior precision's logarithm, shape (members,).
 
         Parameters
         ----------
-        reduced : Tensor, shape (n_parameters, n_parameters)
-            Hessian with the initial states eliminated, without penalty.
+        reduced : Tensor, shape (members, n_parameters, n_parameters)
+            Hessian with the initial states eliminated, without penalty. Where it cannot be inverted everything stays as it is.
         """
-        factor, failed = torch.linalg.cholesky_ex(reduced + torch.diag(self.per_parameter(theta)))
-        if failed:
-            return 0.0
-        posterior = torch.cholesky_inverse(factor).diagonal()
-        before, self.precision = self.precision, self.precision.clone()  # a copy of the evidence keeps its own
-        used = torch.zeros_like(squares[0]) + len(theta) - sum(len(g) for g in self.groups)
+        factor, failed = torch.linalg.cholesky_ex(reduced + torch.diag_embed(self.per_parameter(theta)))
+        sound = failed == 0
+        eye = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+        posterior = torch.cholesky_inverse(torch.where(sound[:, None, None], factor, eye)).diagonal(dim1=1, dim2=2)
+        precision = torch.empty_like(self.precision)
+        used = theta.new_full((len(theta),), float(theta.shape[1] - sum(len(group) for group in self.groups)))
         for i, group in enumerate(self.groups):
-            effective = (len(group) - self.precision[i] * posterior[group].sum()).clamp(min=1e-3)
-            self.precision[i] = (effective / theta[group].square().sum()).clamp(1e-6, 1e8)
+            effective = (len(group) - self.precision[:, i] * posterior[:, group].sum(1)).clamp(min=1e-3)
+            precision[:, i] = (effective / theta[:, group].square().sum(1)).clamp(1e-6, 1e8)
             used = used + effective
-        blocks = torch.linalg.inv(equations.initial_hessian).diagonal(dim1=1, dim2=2)
-        used = used + (1 - problem.initial_precision * blocks).sum()
+        blocks = torch.linalg.inv(equations.initial_hessian).diagonal(dim1=2, dim2=3)
+        used = used + (1 - problem.initial_precision * blocks).sum((1, 2))
         freedom = (1 - used / problem.counts.sum()).clamp(min=0.05)
-        estimate = (squares / problem.counts.clamp(min=1) / freedom).clamp(min=SMALLEST_VARIANCE)
-        self.variance = torch.where(self.known_noise, self.variance, estimate)
-        return max((self.precision / before).log().abs().tolist(), default=0.0)
+        estimate = (squares / problem.counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
+        change = (precision / self.precision).log().abs()
+        self.precision = torch.where(sound[:, None], precision, self.precision)
+        self.variance = torch.where(self.known_noise | ~sound[:, None], self.variance, estimate)
+        return torch.where(sound, change.amax(1) if change.shape[1] else torch.zeros_like(used), 0.0)
 
 
 def group_positions(vector_field: AbstractField) -> list[Tensor]:
-    """Positions of each penalty group in the vector of all parameters."""
+    """Positions of each penalty group in the vector of all parameters of a field by itself."""
     positions, start = {}, 0
     for name, parameter in vector_field.named_parameters():
-        positions[name] = torch.arange(start, start + parameter.numel())
+        positions[name] = torch.arange(start, start + parameter.numel(), device=parameter.device)
         start += parameter.numel()
     return [torch.cat([positions[name] for name in group]) for group in vector_field.penalty_groups()]

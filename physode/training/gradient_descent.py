@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from physode.fields.base import AbstractField
+from physode.fields.members import get_theta, set_theta
 from physode.fields.mlp import LinearPlusMLP
 from physode.solvers.base import AbstractSolver
 from physode.training.batch import Batch, SampledInputs
@@ -33,6 +34,7 @@ class DescentProblem:
     Parameters
     ----------
     vector_field : AbstractField
+        By itself: members are fitted one after another.
     batch : Batch
     observed : tuple of int
         Components of the state that `batch.values` measures.
@@ -50,11 +52,11 @@ class DescentProblem:
     n_evaluations: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.counts = self.batch.values.isfinite().sum((0, 1)).clamp(min=1)
+        self.counts = self.batch.mask.sum((0, 1)).clamp(min=1)
 
     def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of squared residuals and number of measurements of each observed state over some windows."""
-        before = self.batch.values[rows]
+        before = self.batch.of_members[0, rows]
         inputs = SampledInputs(self.batch.inputs.time[rows], self.batch.inputs.values[rows])
         counted = _Counted(self.vector_field)
         states = self.solver.integrate(counted, initial, self.batch.time[rows], inputs, self.max_step)
@@ -68,10 +70,10 @@ class DescentProblem:
         squares, counts = self.squares(initial[rows], rows)
         theta = parameters_to_vector(self.vector_field.parameters())
         share = len(rows) / len(initial)
-        precision, mean = self.prior.precision[rows], self.prior.mean[rows]
-        penalty = (evidence.per_parameter(theta.detach()) * theta.square()).sum() * share
+        precision, mean = self.prior.precision[rows], self.prior.mean[0, rows]
+        penalty = (evidence.per_parameter(theta.detach()[None])[0] * theta.square()).sum() * share
         start = (precision * (initial[rows] - mean).square()).sum()
-        return ((squares / evidence.variance).sum() + start + penalty) / counts.sum()
+        return ((squares / evidence.variance[0]).sum() + start + penalty) / counts.sum()
 
 
 class _Counted(AbstractField):
@@ -93,7 +95,7 @@ class _Counted(AbstractField):
         self.calls += evaluations if net is not None else 0
         return net
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         self.calls += 1
         return self.inner.jacobians(t, z, u)
 
@@ -106,10 +108,10 @@ class _Counted(AbstractField):
 
 
 def _finish(problem: DescentProblem, initial: Tensor, squares: Tensor, evidence: Evidence) -> Point:
-    """Take the point over and re-estimate the noise that is not known."""
+    """Take the point over, as that of one member, and re-estimate the noise that is not known."""
     evidence.variance = torch.where(evidence.known_noise, evidence.variance, (squares / problem.counts).clamp(min=1e-12))
-    theta = parameters_to_vector(problem.vector_field.parameters()).detach().clone()
-    return Point(theta, initial.detach().clone(), squares)
+    unsettled = torch.zeros(1, dtype=torch.bool, device=initial.device)
+    return Point(get_theta(problem.vector_field), initial.detach()[None].clone(), squares[None], unsettled)
 
 
 def lbfgs(
@@ -119,14 +121,15 @@ def lbfgs(
     *,
     iterations: int,
     tolerance: float,
-    report: Callable[[Point], None],
+    report: Callable[[Point, Tensor], None],
 ) -> Point:
     """Limited-memory BFGS with a strong-Wolfe line search (Nocedal & Wright 2006, ch. 7) on the full batch.
 
-    Parameters and result are those of `physode.training.levenberg_marquardt.levenberg_marquardt`; the field's own parameters are the start.
+    Parameters and result are those of `physode.training.levenberg_marquardt.levenberg_marquardt`, with one member; the field's own
+    parameters are the start.
     """
-    start = initial.clone().requires_grad_()
-    rows = torch.arange(len(initial))
+    start = initial[0].clone().requires_grad_()
+    rows = torch.arange(len(start), device=start.device)
     parameters = [*problem.vector_field.parameters(), start]
     optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS_PER_REPORT, history_size=20, line_search_fn="strong_wolfe")
 
@@ -150,17 +153,17 @@ def adam(
     *,
     iterations: int,
     tolerance: float,
-    report: Callable[[Point], None],
+    report: Callable[[Point, Tensor], None],
 ) -> Point:
     """Adam (Kingma & Ba 2015) on random minibatches of windows; see `lbfgs` for parameters and result."""
-    start = initial.clone().requires_grad_()
-    rows = torch.arange(len(initial))
+    start = initial[0].clone().requires_grad_()
+    rows = torch.arange(len(start), device=start.device)
     optimiser = torch.optim.Adam([*problem.vector_field.parameters(), start], lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(iterations, 1))
 
     def several() -> None:
         for _ in range(STEPS_PER_REPORT):
-            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows))[:MINIBATCH]
+            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows), device=rows.device)[:MINIBATCH]
             optimiser.zero_grad()
             loss = problem.loss(start, chosen, evidence)
             if bool(loss.isfinite()):
@@ -180,12 +183,12 @@ def _loop(
     advance: Callable[[], object],
     rounds: int,
     tolerance: float,
-    report: Callable[[Point], None],
+    report: Callable[[Point, Tensor], None],
 ) -> Point:
     """Advance, keep the best point, and stop when nothing is gained any more."""
     with torch.no_grad():
         best = _finish(problem, start, problem.squares(start, rows)[0], evidence)
-    quiet = 0
+    quiet, first = 0, rows[:1]
     for _ in range(rounds):
         advance()
         with torch.no_grad():
@@ -194,9 +197,9 @@ def _loop(
         quiet = 0 if total < least * (1 - tolerance) else quiet + 1
         if math.isfinite(total) and total < least:
             best = _finish(problem, start, squares, evidence)
-            report(best)
+            report(best, first)
         if quiet >= 3 and tolerance:
-            best = replace(best, converged=True)
+            best = replace(best, converged=torch.ones_like(best.converged))
             break
-    torch.nn.utils.vector_to_parameters(best.theta, problem.vector_field.parameters())
+    set_theta(problem.vector_field, best.theta)
     return best

@@ -25,29 +25,30 @@ ENOUGH = 0.1
 
 @torch.no_grad()
 def beyond_horizon(
-    field: AbstractField, longer: Batch, initial: Tensor, intervals: int, max_step: float, residual: float, *, plenty: bool
-) -> bool:
-    """Tell whether longer windows are too long.
+    field: AbstractField, longer: Batch, initial: Tensor, intervals: int, max_step: float, residual: Tensor, *, plenty: bool
+) -> Tensor:
+    """Tell whether longer windows are too long, for each member of a fit.
 
     Parameters
     ----------
     field : AbstractField
+        Stacked (`physode.fields.members`).
     longer : Batch
         Some of the longer windows.
-    initial : Tensor, shape (batch, n_states)
+    initial : Tensor, shape (members, batch, n_states)
         Their initial states.
     intervals : int
         Length of the windows that were fitted last, shorter than these.
     max_step : float
         Largest integration step, scaled time.
-    residual : float
+    residual : Tensor, shape (members,)
         Root mean square residual of the windows that were fitted last, scaled.
     plenty : bool
         Whether the record holds far more than its field has parameters.
 
     Returns
     -------
-    bool
+    Tensor of bool, shape (members,)
         Whether perturbations of the initial state grow by more than `MOST_FOLDINGS` powers of e within a longer window, against the
         motion itself (its speed), and blow the residual up to more than `RUGGED` or, with plenty of data, a share of it.
 
@@ -62,24 +63,22 @@ def beyond_horizon(
     grid = step_grid(longer.time, max_step)
     stages = integrate_runge_kutta(tableau, field, initial, grid, longer.inputs)
 
-    def by_state_alone(t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        return field.state_jacobian(t, z, u), z.new_zeros(*z.shape, 0)
-
-    flow, _ = trajectory_derivatives(tableau, by_state_alone, stages, grid)
-    last = flow.shape[1] - 1
+    flow, _ = trajectory_derivatives(tableau, field.state_jacobian, stages, grid)
+    last = longer.time.shape[1] - 1
+    reached, time = grid.observed(stages.states), longer.time
     growth, speed = [], []
     for column in (intervals, last):
-        state = stages.states[torch.arange(len(initial)), grid.index[:, column]]
-        when = longer.time[:, : column + 1].nan_to_num(-math.inf).amax(1)
-        slope = field(when, state, longer.inputs(when[:, None])[:, 0])
-        growth.append(_mean_log(torch.linalg.matrix_norm(flow[:, column], 2)))
-        speed.append(_mean_log(slope.norm(dim=1)))
+        when = time[:, : column + 1].nan_to_num(-math.inf).amax(1)
+        u = longer.inputs(when[:, None])[:, 0]
+        slope = field(when, reached[..., column, :], u.expand(len(initial), *u.shape))
+        growth.append(_mean_log(torch.linalg.matrix_norm(flow[..., column, :, :], 2)))
+        speed.append(_mean_log(slope.norm(dim=-1)))
     foldings = (growth[1] - speed[1] - growth[0] + speed[0]) * last / (last - intervals)
     bound = RUGGED * (ENOUGH if plenty else 1.0)
-    return foldings > MOST_FOLDINGS and math.log(max(residual, 1e-300)) + growth[1] > math.log(bound)
+    return (foldings > MOST_FOLDINGS) & (residual.clamp(min=torch.finfo(residual.dtype).tiny).log() + growth[1] > math.log(bound))
 
 
-def _mean_log(size: Tensor) -> float:
-    """Mean logarithm over the windows that could be integrated; 0 if there are none."""
-    finite = size[size.isfinite()].clamp(min=1e-300)
-    return float(finite.log().mean()) if len(finite) else 0.0
+def _mean_log(size: Tensor) -> Tensor:
+    """Mean logarithm over each member's windows that could be integrated; 0 if there are none."""
+    logarithm = torch.where(size.isfinite(), size, torch.nan).clamp(min=torch.finfo(size.dtype).tiny).log()
+    return logarithm.nanmean(1).nan_to_num(0.0)

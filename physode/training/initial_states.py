@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from physode.fields.base import AbstractField
+from physode.fields.members import get_theta, set_theta, stack
 from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
@@ -84,45 +84,41 @@ def refine_initial_states(
 ) -> Tensor:
     """Levenberg-Marquardt on every trajectory at once, each with its own damping.
 
-    Parameters and result are those of `estimate_initial_states`; `precision` may also be given for each trajectory.
+    Parameters and result are those of `estimate_initial_states`; `precision` may also be given for each trajectory. With a stacked field
+    the states, and the values of the batch, have a leading dimension of members, and `variance` has the shape (members, 1, 1, n_observed).
     """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
     mask, target = batch.values.isfinite(), batch.values.nan_to_num(0.0)
     columns = list(observed)
-    n = initial.shape[1]
 
     def attempt(start: Tensor) -> tuple[Stages, Tensor, Tensor]:
         """All stages, weighted residuals, and the cost of each trajectory."""
         stages = integrate_runge_kutta(tableau, field, start, grid, batch.inputs)
-        reached = stages.states.gather(1, grid.index[..., None].expand(-1, -1, n))[..., columns]
-        residual = torch.where(mask, reached - target, 0.0) / variance.sqrt()
-        cost = residual.square().sum((1, 2)) + (precision * (start - mean).square()).sum(1)
+        residual = torch.where(mask, grid.observed(stages.states)[..., columns] - target, 0.0) / variance.sqrt()
+        cost = residual.square().sum((-2, -1)) + (precision * (start - mean).square()).sum(-1)
         return stages, residual, cost.nan_to_num(torch.inf)
-
-    def by_state_alone(t: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        return field.state_jacobian(t, z, u), z.new_zeros(*z.shape, 0)
 
     stages, residual, cost = attempt(initial)
     damping = torch.full_like(cost, 1e-3)
     for _ in range(ITERATIONS):
         root = (mask / variance.sqrt())[..., None]
-        by_initial, _ = trajectory_derivatives(tableau, by_state_alone, stages, grid)
-        jacobian = (by_initial[:, :, columns] * root).flatten(1, 2).nan_to_num(0.0)
+        by_initial, _ = trajectory_derivatives(tableau, field.state_jacobian, stages, grid)
+        jacobian = (by_initial[..., columns, :] * root).flatten(-3, -2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
-        gradient = torch.einsum("brn,br->bn", jacobian, residual.flatten(1).nan_to_num(0.0)) + precision * (initial - mean)
-        diagonal = torch.diag_embed(damping[:, None] * hessian.diagonal(dim1=1, dim2=2) + 1e-12)
+        gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)
+        diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + 1e-12)
         trial = initial - torch.linalg.solve(hessian + diagonal, gradient)
         new_stages, new_residual, new_cost = attempt(trial)
         better = new_cost < cost
-        gain = torch.where(better, 1 - new_cost / cost.clamp(min=1e-300), 0.0)
-        initial = torch.where(better[:, None], trial, initial)
+        gain = torch.where(better, 1 - new_cost / cost.clamp(min=torch.finfo(cost.dtype).tiny), 0.0)
+        initial = torch.where(better[..., None], trial, initial)
         stages = replace(
             stages,
-            states=torch.where(better[:, None, None], new_stages.states, stages.states),
-            inner=torch.where(better[:, None, None, None], new_stages.inner, stages.inner),
+            states=torch.where(better[..., None, None], new_stages.states, stages.states),
+            inner=torch.where(better[..., None, None, None], new_stages.inner, stages.inner),
         )
-        residual = torch.where(better[:, None, None], new_residual, residual)
+        residual = torch.where(better[..., None, None], new_residual, residual)
         cost = torch.where(better, new_cost, cost)
         damping = torch.where(better, damping / 5, damping * 5).clamp(1e-10, 1e10)
         if float(gain.max()) < 1e-5 and not bool((damping < 1.0).logical_and(~better).any()):
@@ -143,10 +139,10 @@ def fit_start(start: AbstractField, initial: Tensor) -> None:
     """
     n = start.n_states
     position, velocity = initial[:, :n], initial[:, n:]
-    problem = MatchingProblem(start, position[:, 0], position, velocity, position[:, :0])
-    variance = torch.full((n,), 0.01, dtype=initial.dtype)
+    problem = MatchingProblem(stack([start]), position[None], velocity[None], position[:, :0])
     groups = group_positions(start)
-    evidence = Evidence(variance, torch.full((len(groups),), 0.1, dtype=initial.dtype), groups, torch.zeros(n, dtype=torch.bool))
-    theta = parameters_to_vector(start.parameters())
-    point = levenberg_marquardt(problem, theta, initial[:0, :n], evidence, iterations=30, tolerance=0.01, report=lambda _: None)
-    vector_to_parameters(point.theta, start.parameters())
+    unknown = torch.zeros(n, dtype=torch.bool, device=initial.device)
+    evidence = Evidence(initial.new_full((1, n), 0.01), initial.new_full((1, len(groups)), 0.1), groups, unknown)
+    none = initial.new_zeros(1, 0, n)
+    point = levenberg_marquardt(problem, get_theta(start), none, evidence, iterations=30, tolerance=0.01, report=lambda *_: None)
+    set_theta(start, point.theta)

@@ -1,13 +1,13 @@
-"""Damped Gauss-Newton steps on parameters and initial states together (Marquardt 1963).
+"""Damped Gauss-Newton steps on parameters and initial states together (Marquardt 1963), for all members of a fit at once.
 
 Every initial state touches its own trajectory only, so it is eliminated from the normal equations block by block
-(Schur complement) and the linear system has the size of the parameters alone.
+(Schur complement) and the linear system has the size of the parameters alone. Each member has its own damping and ends by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,30 +18,53 @@ from physode.training.problem import AbstractProblem, NormalEquations
 __all__ = ["Point", "levenberg_marquardt"]
 
 MOST_TRIALS = 12
-LEAST_DAMPING = 1e-10
+FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-10
 TINY = 1e-12
 SETTLING = 2
 """Steps before the hyperparameters are first re-estimated."""
 SETTLED = 0.05
 """Change in the logarithm of a prior precision below which the hyperparameters count as settled."""
+QUIET = 3
+"""Steps in a row of little gain that end a fit."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Point:
     """Where a fit stands.
 
     Attributes
     ----------
-    theta : Tensor, shape (n_parameters,)
-    initial : Tensor, shape (batch, n_states)
-    squares : Tensor, shape (n_kinds,)
-    converged : bool
+    theta : Tensor, shape (members, n_parameters)
+    initial : Tensor, shape (members, batch, n_states)
+    squares : Tensor, shape (members, n_kinds)
+    converged : Tensor of bool, shape (members,)
     """
 
     theta: Tensor
     initial: Tensor
     squares: Tensor
-    converged: bool = False
+    converged: Tensor
+
+
+@dataclass
+class _Running:
+    """The members that have not ended yet, (running, ...); `members` says which of all they are."""
+
+    members: Tensor
+    theta: Tensor
+    initial: Tensor
+    squares: Tensor
+    path: tuple[Tensor, ...]
+    damping: Tensor
+    quiet: Tensor
+    change: Tensor
+
+    def take(self, which: Tensor) -> _Running:
+        if bool(which.all()):
+            return self
+        path = tuple(part[which] for part in self.path)
+        rest = (self.damping[which], self.quiet[which], self.change[which])
+        return _Running(self.members[which], self.theta[which], self.initial[which], self.squares[which], path, *rest)
 
 
 def levenberg_marquardt(
@@ -52,7 +75,7 @@ def levenberg_marquardt(
     *,
     iterations: int,
     tolerance: float,
-    report: Callable[[Point], None],
+    report: Callable[[Point, Tensor], None],
 ) -> Point:
     """Minimise a sum of squares with its penalty; the hyperparameters in `evidence` are updated in place.
 
@@ -60,75 +83,106 @@ def levenberg_marquardt(
     ----------
     problem : AbstractProblem
     theta, initial : Tensor
-        Where to start.
+        Where to start, shapes (members, n_parameters) and (members, batch, n_states).
     evidence : Evidence
     iterations : int
         Largest number of accepted steps.
     tolerance : float
-        The fit has converged when three steps in a row lower the root mean square residual by less than this share
-        and leave the hyperparameters settled.
+        A member has converged when three steps in a row lower its root mean square residual by less than this share
+        and leave its hyperparameters settled.
     report : callable
-        Called with each accepted `Point`; may raise to stop the fit.
+        Called after each step with the `Point` and the members that moved; may raise to stop the fit.
 
     Returns
     -------
     Point
         The best one; never worse than the start.
     """
-    point = Point(theta, initial, problem.squares(theta, initial))
-    damping, quiet, change = 1e-2, 0, 0.0
+    members = torch.arange(len(theta), device=theta.device)
+    first = problem.evaluate(theta, initial, members)
+    point = Point(theta.clone(), initial.clone(), first.squares.clone(), torch.zeros_like(members, dtype=torch.bool))
+    zero = torch.zeros(len(theta), dtype=theta.dtype, device=theta.device)
+    at = _Running(members, theta, initial, first.squares, first.path, zero + FIRST_DAMPING, torch.zeros_like(members), zero)
     for iteration in range(iterations):
-        equations = problem.normal_equations(point.theta, point.initial, 1 / evidence.variance)
-        trial, damping = _step(problem, point, equations, evidence, damping)
-        if trial is None:
-            return replace(point, converged=True)
-        gain = 1 - float((trial.squares.sum() / point.squares.sum()).sqrt())
-        quiet = quiet + 1 if gain < tolerance and change < SETTLED else 0
-        point = trial
-        report(point)
-        exact = bool((point.squares < SMALLEST_VARIANCE * problem.counts).all())
-        if exact or quiet >= 3:
-            return replace(point, converged=True)
+        own = evidence.take(at.members)
+        equations = problem.normal_equations(at.theta, at.initial, at.path, 1 / own.variance, at.members)
+        before = at.squares
+        moved = _step(problem, at, equations, own)
+        gain = 1 - (at.squares.sum(1) / before.sum(1)).sqrt()
+        at.quiet = torch.where((gain < tolerance) & (at.change < SETTLED), at.quiet + 1, 0)
+        exact = (at.squares < SMALLEST_VARIANCE * problem.counts).all(1)
+        ended = ~moved | exact | (at.quiet >= QUIET)
+        point.theta[at.members], point.initial[at.members], point.squares[at.members] = at.theta, at.initial, at.squares
+        point.converged[at.members] = ended
+        if bool(moved.any()):
+            report(point, at.members[moved])
+        if bool(ended.all()):
+            break
+        going = ~ended
+        at, own, equations = at.take(going), own if bool(going.all()) else own.take(going), equations.take(torch.nonzero(going)[:, 0])
         if iteration >= SETTLING:
-            change = evidence.update(problem, point.theta, point.squares, equations, _eliminate(equations, 0.0)[0])
+            at.change = own.update(problem, at.theta, at.squares, equations, _eliminate(equations, zero[: len(at.members)])[0])
+            evidence.put(at.members, own)
     return point
 
 
-def _step(
-    problem: AbstractProblem, point: Point, equations: NormalEquations, evidence: Evidence, damping: float
-) -> tuple[Point | None, float]:
-    """Raise the damping until a step lowers the objective; give that step and the damping to go on with."""
-    penalty = evidence.per_parameter(point.theta)
-    before = evidence.objective(problem, point.theta, point.initial, point.squares)
+def _step(problem: AbstractProblem, at: _Running, equations: NormalEquations, evidence: Evidence) -> Tensor:
+    """Raise each member's damping until a step lowers its objective, and take that step; tell who moved, shape (running,)."""
+    penalty = evidence.per_parameter(at.theta)
+    before = evidence.objective(problem, at.theta, at.initial, at.squares, at.members)
+    moved = torch.zeros_like(at.members, dtype=torch.bool)
+    pending = torch.arange(len(at.members), device=at.theta.device)
     for number in range(MOST_TRIALS):
-        reduced, gradient, solved = _eliminate(equations, damping)
-        matrix = reduced + torch.diag(penalty)
-        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * matrix.diagonal().mean() + torch.full_like(penalty, TINY)))
-        if not failed:
-            slope = gradient + penalty * point.theta
-            change = -torch.cholesky_solve(slope[:, None], factor)[:, 0]
-            theta = point.theta + change
-            initial = point.initial - (solved[..., -1] + solved[..., :-1] @ change)
-            squares = problem.squares(theta, initial)
-            if evidence.objective(problem, theta, initial, squares) < before:
-                return Point(theta, initial, squares), max(damping / (8 if number == 0 else 1), LEAST_DAMPING)
-        damping *= 5
-    return None, damping
+        damping = at.damping[pending]
+        reduced, gradient, solved = _eliminate(equations.take(pending), damping)
+        matrix = reduced + torch.diag_embed(penalty[pending])
+        lift = damping * matrix.diagonal(dim1=1, dim2=2).mean(1) + TINY
+        factor, _ = torch.linalg.cholesky_ex(matrix + torch.diag_embed(lift[:, None].expand_as(penalty[pending])))
+        slope = gradient + penalty[pending] * at.theta[pending]
+        change = -torch.cholesky_solve(slope[..., None], factor)  # not finite, and so refused, where the factor is none
+        theta = at.theta[pending] + change[..., 0]
+        initial = at.initial[pending] - (solved[..., -1] + (solved[..., :-1] @ change[:, None])[..., 0])
+        who = at.members[pending]
+        found = problem.evaluate(theta, initial, who)
+        own = evidence if len(pending) == len(at.members) else evidence.take(pending)
+        better = own.objective(problem, theta, initial, found.squares, who) < before[pending]
+        at.damping[pending] = torch.where(better, (damping / (8 if number == 0 else 1)).clamp(min=LEAST_DAMPING), damping * 5)
+        if number == 0 and bool(better.all()):
+            at.theta, at.initial, at.squares, at.path = theta, initial, found.squares, found.path
+            return ~moved
+        _merge(at, pending[better], better, theta, initial, found.squares, found.path)
+        moved[pending[better]] = True
+        pending = pending[~better]
+        if not len(pending):
+            break
+    return moved
 
 
-def _eliminate(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Schur complement of the initial states.
+def _merge(at: _Running, where: Tensor, which: Tensor, theta: Tensor, initial: Tensor, squares: Tensor, path: tuple[Tensor, ...]) -> None:
+    """Take over the members of a trial that are better; what was there may be somebody's, so it is copied."""
+    if not len(where):
+        return
+    at.theta, at.initial = _put(at.theta, where, theta[which]), _put(at.initial, where, initial[which])
+    at.squares = _put(at.squares, where, squares[which])
+    at.path = tuple(_put(a, where, b[which]) for a, b in zip(at.path, path, strict=True))
+
+
+def _put(into: Tensor, where: Tensor, values: Tensor) -> Tensor:
+    return values if len(where) == len(into) else into.index_copy(0, where, values)
+
+
+def _eliminate(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Schur complement of the initial states, with a damping of shape (members,).
 
     Returns
     -------
-    hessian : Tensor, shape (n_parameters, n_parameters)
-    gradient : Tensor, shape (n_parameters,)
-    solved : Tensor, shape (batch, n_states, n_parameters + 1)
+    hessian : Tensor, shape (members, n_parameters, n_parameters)
+    gradient : Tensor, shape (members, n_parameters)
+    solved : Tensor, shape (members, batch, n_states, n_parameters + 1)
         Initial-state blocks solved against the mixed block and, in the last column, against their gradient.
     """
-    diagonal = torch.diagonal(equations.initial_hessian, dim1=1, dim2=2)
-    blocks = equations.initial_hessian + torch.diag_embed(damping * diagonal + TINY)
-    solved = torch.linalg.solve(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=2))
-    mixed = equations.mixed.flatten(0, 1)
-    flat = solved.flatten(0, 1)
-    return equations.hessian - mixed.T @ flat[:, :-1], equations.gradient - mixed.T @ flat[:, -1], solved
+    diagonal = equations.initial_hessian.diagonal(dim1=2, dim2=3)
+    blocks = equations.initial_hessian + torch.diag_embed(damping[:, None, None] * diagonal + TINY)
+    solved = torch.linalg.solve(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=3))
+    turned, flat = equations.mixed.flatten(1, 2).mT, solved.flatten(1, 2)
+    return equations.hessian - turned @ flat[..., :-1], equations.gradient - (turned @ flat[..., -1:])[..., 0], solved

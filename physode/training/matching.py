@@ -9,63 +9,69 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.utils import vector_to_parameters
 
 from physode.fields.base import AbstractField
-from physode.training.problem import AbstractProblem, NormalEquations
+from physode.fields.members import set_theta
+from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
 
 __all__ = ["MatchingProblem"]
 
 
 @dataclass
 class MatchingProblem(AbstractProblem):
-    """Field minus given derivatives, at given states; there are no initial states (pass a tensor of shape (0, n_states)).
+    """Field minus given derivatives, at given states; there are no initial states (pass a tensor of shape (members, 0, n_states)).
 
     Parameters
     ----------
     vector_field : AbstractField
-    time : Tensor, shape (points,)
-    states, derivatives : Tensor, shape (points, n_states)
+        Stacked (`physode.fields.members`); its parameters are overwritten by each theta that is tried.
+    states, derivatives : Tensor, shape (members, points, n_states)
     inputs : Tensor, shape (points, n_inputs)
     """
 
     vector_field: AbstractField
-    time: Tensor
     states: Tensor
     derivatives: Tensor
     inputs: Tensor
     n_evaluations: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.counts = torch.full((self.states.shape[1],), float(len(self.states)), dtype=self.states.dtype)
-        self.initial_precision = self.states[:0]
+        n_points, n = self.states.shape[1:]
+        self.counts = torch.full((n,), float(n_points), dtype=self.states.dtype, device=self.states.device)
+        self.initial_precision = self.states[0, :0]
 
-    def squares(self, theta: Tensor, initial: Tensor) -> Tensor:
-        """See `AbstractProblem.squares`."""
+    def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
+        """See `AbstractProblem.evaluate`; the path is the residual."""
         self.n_evaluations += 1
-        return self._residual(theta).square().sum(0)
+        set_theta(self.vector_field, theta)
+        with torch.no_grad():
+            slopes = self.vector_field(*self._at(members))
+        residual = slopes - self.derivatives[members]
+        return Evaluation(residual.square().sum(1).nan_to_num(torch.inf), (residual,))
 
-    def prior_cost(self, initial: Tensor) -> Tensor:
+    def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         """Zero: there are no initial states."""
-        return self.states.new_zeros(())
+        return self.states.new_zeros(len(members))
 
-    def normal_equations(self, theta: Tensor, initial: Tensor, weight: Tensor) -> NormalEquations:
+    def normal_equations(
+        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
+    ) -> NormalEquations:
         """See `AbstractProblem.normal_equations`."""
         self.n_evaluations += 1
-        residual = self._residual(theta) * weight.sqrt()
-        _, by_parameters = self.vector_field.jacobians(self.time, self.states, self.inputs)
-        flat = (by_parameters * weight.sqrt()[:, None]).flatten(0, 1)
-        n = self.states.shape[1]
+        set_theta(self.vector_field, theta)
+        n, n_parameters = self.states.shape[2], theta.shape[1]
+        by_parameters = self.vector_field.jacobians(*self._at(members))[..., n:]
+        flat = (by_parameters * weight.sqrt()[:, None, :, None]).flatten(1, 2)
+        residual = (path[0] * weight.sqrt()[:, None]).flatten(1)
         return NormalEquations(
-            flat.T @ flat,
-            flat.T @ residual.flatten(),
-            self.states.new_zeros(0, n, n),
-            self.states.new_zeros(0, n),
-            self.states.new_zeros(0, n, len(theta)),
+            flat.mT @ flat,
+            (flat.mT @ residual[..., None])[..., 0],
+            theta.new_zeros(len(theta), 0, n, n),
+            theta.new_zeros(len(theta), 0, n),
+            theta.new_zeros(len(theta), 0, n, n_parameters),
         )
 
-    def _residual(self, theta: Tensor) -> Tensor:
-        vector_to_parameters(theta, self.vector_field.parameters())
-        with torch.no_grad():
-            slopes: Tensor = self.vector_field(self.time, self.states, self.inputs)
-        return slopes - self.derivatives
+    def _at(self, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Time (the field does not depend on it), states and inputs."""
+        states = self.states[members]
+        return states.new_zeros(()), states, self.inputs.expand(len(states), -1, -1)

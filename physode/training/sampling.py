@@ -22,21 +22,21 @@ def draw_windows(squares: Tensor, n_parameters: int) -> Tensor:
 
     Parameters
     ----------
-    squares : Tensor, shape (windows, length, n_observed)
-        Squared residuals of the present field; NaN where nothing was measured, infinite where it could not be integrated.
+    squares : Tensor, shape (members, windows, length, n_observed)
+        Squared residuals of the present fields; NaN where nothing was measured, infinite where one could not be integrated.
     n_parameters : int
 
     Returns
     -------
     Tensor of int64
         Increasing positions of the windows, drawn with a chance in proportion to their root mean square residual; all of them when a
-        draw would save less than half. Uses torch's default generator.
+        draw would save less than half. All members look at the same ones. Uses torch's default generator.
     """
-    counts = (~squares.isnan()).sum((1, 2))
+    counts = (~squares[0].isnan()).sum((1, 2))
     needed = RESIDUALS_PER_PARAMETER * n_parameters
     if int(counts.sum()) < 2 * needed:
-        return torch.arange(len(counts))
-    size = squares.flatten(1).nanmean(1).sqrt().nan_to_num(0.0, posinf=WORST).clamp(LEAST, WORST)
+        return torch.arange(len(counts), device=squares.device)
+    size = squares.flatten(2).nanmean(2).sqrt().nan_to_num(0.0, posinf=WORST).clamp(LEAST, WORST).mean(0)
     order = torch.multinomial(size, len(size))
     enough = int(torch.searchsorted(counts[order].cumsum(0), needed)) + 1
     return order[:enough].sort().values
@@ -59,24 +59,24 @@ def fill_in(
     ----------
     drawn : Tensor of int64
         Windows that were fitted, and
-    found : Tensor, shape (len(drawn), n_states)
+    found : Tensor, shape (members, len(drawn), n_states)
         their initial states.
-    mean, precision : Tensor, shape (windows, n_states)
+    mean : Tensor, shape (members, windows, n_states)
+    precision : Tensor, shape (windows, n_states)
         Prior of all initial states.
-    variance : Tensor, shape (n_observed,)
+    variance : Tensor, shape (members, n_observed)
         Noise variance of each observed state.
 
     Returns
     -------
-    Tensor, shape (windows, n_states)
+    Tensor, shape (members, windows, n_states)
     """
     out = mean.clone()
-    out[drawn] = found
-    left = torch.ones(len(mean), dtype=torch.bool)
+    out[:, drawn] = found
+    left = torch.ones(mean.shape[1], dtype=torch.bool, device=mean.device)
     left[drawn] = False
-    if bool(left.any()):
-        rest = torch.nonzero(left)[:, 0]
-        out[rest] = refine_initial_states(
-            field, windows.choose(rest).batch, observed, mean[rest], mean[rest], precision[rest], variance, max_step
-        )
+    rest = torch.nonzero(left)[:, 0]
+    if len(rest):
+        chosen, start, levels = windows.choose(rest).batch, mean[:, rest], variance[:, None, None]
+        out[:, rest] = refine_initial_states(field, chosen, observed, start, start, precision[rest], levels, max_step)
     return out

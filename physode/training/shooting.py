@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.utils import vector_to_parameters
 
 from physode.fields.base import AbstractField
-from physode.solvers.grid import StepGrid, step_grid
+from physode.fields.members import set_theta
+from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import Stages, Tableau, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
-from physode.training.problem import AbstractProblem, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
 
 __all__ = ["InitialPrior", "ShootingProblem"]
 
@@ -27,7 +27,7 @@ class InitialPrior:
 
     Attributes
     ----------
-    mean : Tensor, shape (batch, n_states)
+    mean : Tensor, shape (members, batch, n_states)
     precision : Tensor, shape (batch, n_states)
         1 / variance; a very large number holds a component at its mean.
     """
@@ -43,7 +43,7 @@ class ShootingProblem(AbstractProblem):
     Parameters
     ----------
     vector_field : AbstractField
-        Its parameters are overwritten by each theta that is tried.
+        Stacked (`physode.fields.members`); its parameters are overwritten by each theta that is tried.
     batch : Batch
     observed : tuple of int
         Components of the state that `batch.values` measures, in its order.
@@ -62,78 +62,73 @@ class ShootingProblem(AbstractProblem):
     n_evaluations: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.mask = self.batch.values.isfinite()
-        self.target = self.batch.values.nan_to_num(0.0)
+        self.mask = self.batch.mask
+        self.target = self.batch.of_members.nan_to_num(0.0)
         self.counts = self.mask.sum((0, 1)).to(self.target.dtype)
         self.initial_precision = self.prior.precision
-        self._last: tuple[Tensor, Tensor, Stages] | None = None
         self.grid = step_grid(self.batch.time, self.max_step)
 
-    def roll_out(self, theta: Tensor, initial: Tensor) -> Tensor:
-        """States at the observation times, shape (batch, observations, n_states)."""
-        return self._at_observations(self._integrate(theta, initial), self.grid)
+    def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
+        """See `AbstractProblem.evaluate`; the path is the states at the grid points and those in between."""
+        self.n_evaluations += self._evaluations
+        set_theta(self.vector_field, theta)
+        stages = integrate_runge_kutta(self.tableau, self.vector_field, initial, self.grid, self.batch.inputs)
+        self._time, self._inputs = stages.time, stages.inputs  # the same at every point
+        total = self._residual(stages.states, members, slice(None)).square().sum((1, 2))
+        sound = total.isfinite().all(1, keepdim=True)
+        return Evaluation(torch.where(sound, total, torch.inf), (stages.states, stages.inner))
 
-    def squares(self, theta: Tensor, initial: Tensor) -> Tensor:
-        """See `AbstractProblem.squares`."""
-        self.n_evaluations += self.grid.step.shape[1] * len(self.tableau.b)
-        stages = self._integrate(theta, initial)
-        self._last = (theta, initial, stages)
-        residual = self._residual(self._at_observations(stages, self.grid), slice(None))
-        total = residual.square().sum((0, 1))
-        return total if bool(total.isfinite().all()) else torch.full_like(total, torch.inf)
-
-    def prior_cost(self, initial: Tensor) -> Tensor:
+    def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         """See `AbstractProblem.prior_cost`."""
-        return (self.prior.precision * (initial - self.prior.mean).square()).sum()
+        return (self.prior.precision * (initial - self.prior.mean[members]).square()).sum((1, 2))
 
-    def normal_equations(self, theta: Tensor, initial: Tensor, weight: Tensor) -> NormalEquations:
+    def normal_equations(
+        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
+    ) -> NormalEquations:
         """See `AbstractProblem.normal_equations`."""
-        n_windows, n = initial.shape
-        last = self._last
-        stages = last[2] if last and last[0] is theta and last[1] is initial else self._integrate(theta, initial)
-        vector_to_parameters(theta, self.vector_field.parameters())
-        per_window = max(1, self.grid.step.shape[1] * len(self.tableau.b) * n * len(theta))
-        size = max(1, CHUNK // per_window)
-        parts = [self._block(stages, initial, weight, slice(a, a + size)) for a in range(0, n_windows, size)]
-        self.n_evaluations += self.grid.step.shape[1] * len(self.tableau.b)
+        n_windows, n = initial.shape[1:]
+        set_theta(self.vector_field, theta)
+        self.n_evaluations += self._evaluations
+        size = max(1, CHUNK // (self._evaluations * n * theta.numel()))
+        blocks = [slice(start, start + size) for start in range(0, n_windows, size)]
+        parts = [self._block(path, initial, weight, members, rows) for rows in blocks]
         return NormalEquations(
-            torch.stack([p.hessian for p in parts]).sum(0),
-            torch.stack([p.gradient for p in parts]).sum(0),
-            torch.cat([p.initial_hessian for p in parts]),
-            torch.cat([p.initial_gradient for p in parts]),
-            torch.cat([p.mixed for p in parts]),
+            torch.stack([part.hessian for part in parts]).sum(0),
+            torch.stack([part.gradient for part in parts]).sum(0),
+            torch.cat([part.initial_hessian for part in parts], dim=1),
+            torch.cat([part.initial_gradient for part in parts], dim=1),
+            torch.cat([part.mixed for part in parts], dim=1),
         )
 
-    def _block(self, stages: Stages, initial: Tensor, weight: Tensor, rows: slice) -> NormalEquations:
-        grid = self._grid(rows)
-        stages = Stages(stages.states[rows], stages.inner[rows], stages.time[rows], stages.inputs[rows])
+    @property
+    def _evaluations(self) -> int:
+        """Evaluations of the field in one integration."""
+        return max(1, self.grid.step.shape[1] * len(self.tableau.b))
+
+    def _block(self, path: tuple[Tensor, ...], initial: Tensor, weight: Tensor, members: Tensor, rows: slice) -> NormalEquations:
+        states, inner = (part[:, rows] for part in path)
+        stages, grid = Stages(states, inner, self._time[rows], self._inputs[rows]), self.grid.take(rows)
         by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
-        root = (weight.sqrt() * self.mask[rows])[..., None]
+        root = weight.sqrt()[:, None, None]
+        share = (root * self.mask[rows])[..., None]
         observed = list(self.observed)
-        a = (by_initial[:, :, observed] * root).flatten(1, 2)
-        b = (by_parameters[:, :, observed] * root).flatten(1, 2)
-        r = (self._residual(self._at_observations(stages, grid), rows) * weight.sqrt()).flatten(1)
-        precision = self.prior.precision[rows]
-        flat = b.flatten(0, 1)
+        a = (by_initial[..., observed, :] * share).flatten(2, 3)
+        b = (by_parameters[..., observed, :] * share).flatten(2, 3)
+        r = (self._residual(states, members, rows) * root).flatten(2)[..., None]
+        precision, mean = self.prior.precision[rows], self.prior.mean[:, rows][members]
+        flat = b.flatten(1, 2)
         return NormalEquations(
-            flat.T @ flat,
-            flat.T @ r.flatten(),
+            flat.mT @ flat,
+            (flat.mT @ r.flatten(1, 2))[..., 0],
             a.mT @ a + torch.diag_embed(precision),
-            torch.einsum("wri,wr->wi", a, r) + precision * (initial[rows] - self.prior.mean[rows]),
+            (a.mT @ r)[..., 0] + precision * (initial[:, rows] - mean),
             a.mT @ b,
         )
 
-    def _grid(self, rows: slice) -> StepGrid:
-        return StepGrid(self.grid.start[rows], self.grid.step[rows], self.grid.index[rows])
-
-    def _integrate(self, theta: Tensor, initial: Tensor) -> Stages:
-        vector_to_parameters(theta, self.vector_field.parameters())
-        return integrate_runge_kutta(self.tableau, self.vector_field, initial, self.grid, self.batch.inputs)
-
-    def _residual(self, states: Tensor, rows: slice) -> Tensor:
-        return torch.where(self.mask[rows], states[..., list(self.observed)] - self.target[rows], 0.0)
-
-    @staticmethod
-    def _at_observations(stages: Stages, grid: StepGrid) -> Tensor:
-        index = grid.index[..., None].expand(-1, -1, stages.states.shape[-1])
-        return stages.states.gather(1, index)
+    def _residual(self, states: Tensor, members: Tensor, rows: slice) -> Tensor:
+        """Integrated states, at all grid points, minus measurements; zero where there is none."""
+        target = self.target[:, rows]
+        if len(target) > 1:
+            target = target[members]
+        reached = self.grid.take(rows).observed(states)[..., list(self.observed)]
+        return torch.where(self.mask[rows], reached - target, 0.0)

@@ -31,19 +31,19 @@ class Windows:
 
     def choose(self, which: Tensor) -> Windows:
         """Keep some windows, given their positions."""
-        samples = self.batch.inputs
-        batch = Batch(self.batch.time[which], self.batch.values[which], SampledInputs(samples.time[which], samples.values[which]))
+        inputs = SampledInputs(self.batch.inputs.time[which], self.batch.inputs.values[which])
+        batch = Batch(self.batch.time[which], self.batch.values[..., which, :, :], inputs)
         return Windows(batch, self.rows[which], self.columns[which])
 
     def pick_initial(self, states: Tensor) -> Tensor:
-        """Initial state of each window from states of shape (trajectories, observations, n_states)."""
-        return states[self.rows, self.columns[:, 0]]
+        """Initial states (members, windows, n_states) of the windows, from states (members, trajectories, observations, n_states)."""
+        return states[:, self.rows, self.columns[:, 0]]
 
     def spread(self, window_states: Tensor, states: Tensor) -> Tensor:
-        """Lay states of shape (windows, length, n_states) back over the record, on a copy of `states`."""
+        """Lay states of shape (members, windows, length, n_states) back over the record, on a copy of `states`."""
         out = states.clone()
         window, place = torch.nonzero(self.columns >= 0, as_tuple=True)
-        out[self.rows[window], self.columns[window, place]] = window_states[window, place]
+        out[:, self.rows[window], self.columns[window, place]] = window_states[:, window, place]
         return out
 
 
@@ -60,13 +60,10 @@ def cut_windows(batch: Batch, intervals: int) -> Windows:
     -------
     Windows
     """
-    lengths = batch.time.isfinite().sum(1)
-    rows, columns = [], []
+    lengths, device = batch.time.isfinite().sum(1), batch.time.device
     width = min(intervals, int(lengths.max()) - 1) + 1
-    for row, length in enumerate(lengths.tolist()):
-        for start in range(0, max(length - 1, 1), intervals):
-            column = torch.arange(start, start + width)
-            rows.append(row)
-            columns.append(torch.where(column < length, column, -1))
-    row_index, column_index = torch.tensor(rows), torch.stack(columns)
+    starts = [(row, start) for row, length in enumerate(lengths.tolist()) for start in range(0, max(length - 1, 1), intervals)]
+    row_index, first = torch.tensor(starts, device=device).T
+    columns = first[:, None] + torch.arange(width, device=device)
+    column_index = torch.where(columns < lengths[row_index][:, None], columns, -1)
     return Windows(batch.take(row_index, column_index), row_index, column_index)

@@ -25,16 +25,15 @@ def test_members_equal_the_fields_they_were_made_of(kind: str, n_inputs: int, hi
     together = stack(fields)
     states, inputs = (torch.stack(parts) for parts in zip(*(point(field, seed)[1:] for seed, field in enumerate(fields)), strict=True))
     t = torch.zeros((), dtype=torch.float64)
-    slopes, (by_state, by_theta) = together(t, states, inputs), together.jacobians(t, states, inputs)
-    generic_state, generic_theta = AbstractField.jacobians(together, t, states, inputs)
+    slopes, both = together(t, states, inputs), together.jacobians(t, states, inputs)
+    generic = AbstractField.jacobians(together, t, states, inputs)
     state_alone = together.state_jacobian(t, states, inputs)
     for k, field in enumerate(fields):
         alone, theirs = field(t, states[k], inputs[k]), field.jacobians(t, states[k], inputs[k])
         torch.testing.assert_close(slopes[k], alone, rtol=1e-13, atol=1e-13)
-        for ours in ((by_state[k], by_theta[k]), (generic_state[k], generic_theta[k])):
-            torch.testing.assert_close(ours[0], theirs[0], rtol=1e-12, atol=1e-12)
-            torch.testing.assert_close(ours[1], theirs[1], rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(state_alone[k], theirs[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(both[k], theirs, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(generic[k], theirs, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(state_alone[k], theirs[..., : field.n_states], rtol=1e-12, atol=1e-12)
 
 
 def test_the_vectors_of_a_stack_are_those_of_its_members() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from training_records import NAN, no_samples
 
-from physode.training.batch import Batch, SampledInputs
+from physode.errors import DataError
+from physode.training.batch import Batch, SampledInputs, stack_records
 from physode.training.windows import cut_windows
 
 TIME = torch.tensor([[0.0, 1.0, 3.0, 4.0, 4.5], [2.0, 2.5, 4.0, NAN, NAN], [7.0, NAN, NAN, NAN, NAN]], dtype=torch.float64)
@@ -57,13 +59,31 @@ def test_windows_cover_every_observation_and_neighbours_share_one(intervals: int
 
 def test_states_go_to_windows_and_back() -> None:
     windows = cut_windows(record(), 2)
-    states = torch.arange(30, dtype=torch.float64).reshape(3, 5, 2)
-    assert windows.pick_initial(states).tolist() == [[0.0, 1.0], [4.0, 5.0], [10.0, 11.0], [20.0, 21.0]]
-    taken = states[windows.rows[:, None], windows.columns.clamp(min=0)] + 100
+    states = torch.arange(60, dtype=torch.float64).reshape(2, 3, 5, 2)
+    picked = windows.pick_initial(states)
+    assert picked[0].tolist() == [[0.0, 1.0], [4.0, 5.0], [10.0, 11.0], [20.0, 21.0]]
+    assert torch.equal(picked[1], picked[0] + 30)
+    taken = states[:, windows.rows[:, None], windows.columns.clamp(min=0)] + 100
     spread = windows.spread(taken, states)
     valid = TIME.isfinite()
-    torch.testing.assert_close(spread[valid], states[valid] + 100, rtol=0, atol=0)
-    torch.testing.assert_close(spread[~valid], states[~valid], rtol=0, atol=0)
+    torch.testing.assert_close(spread[:, valid], states[:, valid] + 100, rtol=0, atol=0)
+    torch.testing.assert_close(spread[:, ~valid], states[:, ~valid], rtol=0, atol=0)
+
+
+def test_members_may_have_measurements_of_their_own() -> None:
+    one, other = record(), record()
+    own = stack_records([one, replace(other, values=other.values + 7)])
+    assert own.values.shape == (2, *one.values.shape)
+    windows = cut_windows(own, 2)
+    alone = cut_windows(one, 2)
+    torch.testing.assert_close(windows.batch.values[0], alone.batch.values, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(windows.batch.values[1], alone.batch.values + 7, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(windows.choose(torch.tensor([1])).batch.values, windows.batch.values[:, 1:2])
+    assert stack_records([one]) is one
+    gap = one.values.clone()
+    gap[0, 1] = torch.nan
+    with pytest.raises(DataError, match="the same times, inputs and gaps; fit these one by one"):
+        stack_records([one, replace(one, values=gap)])
 
 
 def test_the_first_observations_of_a_batch() -> None:

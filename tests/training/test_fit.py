@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
-from training_records import MATRIX, NAN, field, guess_from, no_samples, rotation, settings, silent
+from training_records import MATRIX, NAN, One, field, fit_one, guess_from, no_samples, rotation, settings
 
 from physode.fields import AbstractField, SecondOrderField
 from physode.solvers import SOLVERS, get_solver
 from physode.solvers.adaptive import AdaptiveSolver
 from physode.training.batch import Batch
 from physode.training.evidence import Evidence
-from physode.training.fit import FitSettings, Fitted, fit_field
+from physode.training.fitted import FitSettings
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.initial_states import estimate_initial_states
 from physode.training.levenberg_marquardt import Point
@@ -35,8 +35,8 @@ def test_levenberg_marquardt_finds_the_field() -> None:
     batch, states = rotation()
     vector_field = field()
     seen: list[tuple[int, float, int, str]] = []
-    fitted = fit_field(
-        vector_field, batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), lambda *row: seen.append(row)
+    fitted = fit_one(
+        vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), lambda *row: seen.append(row)
     )
     assert fitted.status == "converged"
     assert fitted.loss < 1e-4
@@ -52,7 +52,7 @@ def test_levenberg_marquardt_finds_the_field() -> None:
 
 def test_the_noise_of_a_record_is_recovered() -> None:
     batch, states = rotation(noise=0.05, n_observations=60, n_trajectories=3)
-    fitted = fit_field(field(), batch, (0, 1), guess_from(states, 0.2), settings("levenberg-marquardt", SOLVERS["rk4"]), silent)
+    fitted = fit_one(field(), batch, guess_from(states, 0.2), settings("levenberg-marquardt", SOLVERS["rk4"]))
     torch.testing.assert_close(fitted.noise, torch.full((2,), 0.05, dtype=torch.float64), rtol=0.2, atol=0)
     assert fitted.loss == pytest.approx(0.05, rel=0.2)
 
@@ -66,39 +66,43 @@ def test_gradient_descent_lowers_the_loss(run: Callable[..., Point], iterations:
     """From a field that stands still, and from initial states that are off; they must be learned as well."""
     batch, states = rotation(n_observations=13)
     windows = cut_windows(batch, 4)
-    truth = windows.pick_initial(states)
-    prior = InitialPrior(truth + 0.05, torch.full_like(truth, 1e-4))
+    truth = windows.pick_initial(states[None])[0]
+    prior = InitialPrior(truth[None] + 0.05, torch.full_like(truth, 1e-4))
     vector_field = field()
     problem = DescentProblem(vector_field, windows.batch, (0, 1), prior, SOLVERS["rk4"], 0.5)
     groups = [torch.arange(len(parameters_to_vector(vector_field.parameters())))]
     evidence = Evidence(
-        torch.full((2,), 0.01, dtype=torch.float64), torch.full((1,), 1e-6, dtype=torch.float64), groups, torch.tensor([True, False])
+        torch.full((1, 2), 0.01, dtype=torch.float64), torch.full((1, 1), 1e-6, dtype=torch.float64), groups, torch.tensor([True, False])
     )
     rows = torch.arange(len(truth))
     with torch.no_grad():
-        before = problem.squares(prior.mean, rows)[0]
+        before = problem.squares(prior.mean[0], rows)[0]
     assert float((before.sum() / windows.batch.values.isfinite().sum()).sqrt()) > 0.5
     told: list[float] = []
-    point = run(problem, prior.mean, evidence, iterations=iterations, tolerance=1e-4, report=lambda p: told.append(rms(p, windows.batch)))
+    point = run(
+        problem, prior.mean, evidence, iterations=iterations, tolerance=1e-4, report=lambda p, _: told.append(rms(p, windows.batch))
+    )
     assert rms(point, windows.batch) < least
     assert told == sorted(told, reverse=True) and told[-1] == rms(point, windows.batch)
     with torch.no_grad():
-        torch.testing.assert_close(problem.squares(point.initial, rows)[0], point.squares)
-    assert torch.equal(point.theta, parameters_to_vector(vector_field.parameters()).detach())
-    assert float(evidence.variance[0]) == 0.01
-    assert float(evidence.variance[1]) == pytest.approx(float(point.squares[1]) / float(windows.batch.values[..., 1].isfinite().sum()))
+        torch.testing.assert_close(problem.squares(point.initial[0], rows)[0], point.squares[0])
+    assert torch.equal(point.theta[0], parameters_to_vector(vector_field.parameters()).detach())
+    assert float(evidence.variance[0, 0]) == 0.01
+    assert float(evidence.variance[0, 1]) == pytest.approx(
+        float(point.squares[0, 1]) / float(windows.batch.values[..., 1].isfinite().sum())
+    )
     assert problem.n_evaluations > 4 * 4 * iterations
 
 
 def test_a_descent_loss_is_the_posterior_per_measurement() -> None:
     batch, states = rotation(n_observations=5)
     vector_field = field()
-    prior = InitialPrior(states[:, 0] + 0.1, torch.full((2, 2), 3.0, dtype=torch.float64))
+    prior = InitialPrior(states[None, :, 0] + 0.1, torch.full((2, 2), 3.0, dtype=torch.float64))
     problem = DescentProblem(vector_field, batch, (0, 1), prior, SOLVERS["rk4"], 0.5)
     theta = parameters_to_vector(vector_field.parameters()).detach()
     group = torch.arange(3, 8)
     evidence = Evidence(
-        torch.tensor([0.5, 0.2], dtype=torch.float64), torch.tensor([7.0], dtype=torch.float64), [group], torch.tensor([True, True])
+        torch.tensor([[0.5, 0.2]], dtype=torch.float64), torch.tensor([[7.0]], dtype=torch.float64), [group], torch.tensor([True, True])
     )
     runs = SOLVERS["rk4"].integrate(vector_field, states[:, 0], batch.time, batch.inputs, 0.5).detach()
     errors = (runs - batch.values).square().sum((0, 1))
@@ -109,9 +113,7 @@ def test_a_descent_loss_is_the_posterior_per_measurement() -> None:
 
 def test_lbfgs_fits_in_growing_windows() -> None:
     batch, states = rotation(n_observations=13)
-    fitted = fit_field(
-        field(), batch, (0, 1), guess_from(0.9 * states), settings("lbfgs", SOLVERS["rk4"], max_step=0.25, iterations=10), silent
-    )
+    fitted = fit_one(field(), batch, guess_from(0.9 * states), settings("lbfgs", SOLVERS["rk4"], max_step=0.25, iterations=10))
     assert fitted.loss < 0.01
     assert fitted.intervals == 12
 
@@ -128,7 +130,7 @@ def test_a_stopped_fit_keeps_the_best_parameters_so_far(optimizer: str, stop: Ba
         if stage == "windows of 2" and sum(1 for _ in told) >= 4:
             raise stop
 
-    fitted = fit_field(vector_field, batch, (0, 1), guess_from(0.8 * states), settings(optimizer, SOLVERS["rk4"], max_step=0.5), report)
+    fitted = fit_one(vector_field, batch, guess_from(0.8 * states), settings(optimizer, SOLVERS["rk4"], max_step=0.5), report)
     assert fitted.status == ("time_budget" if isinstance(stop, StopFit) else "interrupted")
     assert fitted.loss == told[-1]  # the stage that was stopped, not the one before
     assert fitted.intervals == 2 and fitted.n_evaluations > 0
@@ -146,7 +148,7 @@ def test_a_fit_stopped_in_its_warm_start_keeps_the_match() -> None:
         if epoch == 5:
             raise StopFit
 
-    fitted = fit_field(vector_field, batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), report)
+    fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), report)
     assert fitted.status == "stopped" and fitted.n_iterations == 5 and math.isinf(fitted.loss)
     torch.testing.assert_close(jacobian(vector_field), MATRIX, rtol=0, atol=0.05)
 
@@ -157,14 +159,13 @@ def test_the_stage_that_judges_best_is_kept_and_what_was_spent_stays_spent() -> 
     judged: list[int] = []
     epochs: list[int] = []
 
-    def judge(fitted: Fitted) -> float:
+    def judge(fitted: One) -> float:
         judged.append(fitted.intervals)
         return abs(fitted.intervals - 12)
 
-    fitted = fit_field(
+    fitted = fit_one(
         vector_field,
         batch,
-        (0, 1),
         guess_from(states),
         settings("levenberg-marquardt", SOLVERS["rk4"], max_step=0.05),
         lambda epoch, *_: epochs.append(epoch),
@@ -177,15 +178,15 @@ def test_the_stage_that_judges_best_is_kept_and_what_was_spent_stays_spent() -> 
         if stage == "windows of 24":
             raise StopFit
 
-    stopped = fit_field(field(), batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), until, judge)
+    stopped = fit_one(field(), batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), until, judge)
     assert stopped.intervals == 12 and stopped.status == "stopped"
 
 
 def test_a_solver_error_that_is_too_large_makes_the_steps_smaller() -> None:
     batch, states = rotation()
-    coarse = fit_field(field(), batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["midpoint"]), silent)
+    coarse = fit_one(field(), batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["midpoint"]))
     assert coarse.max_step < 0.25 and math.log2(0.25 / coarse.max_step) == round(math.log2(0.25 / coarse.max_step))
-    fine = fit_field(field(), batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk5"], max_step=0.1), silent)
+    fine = fit_one(field(), batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk5"], max_step=0.1))
     assert fine.max_step == 0.1
     assert fine.solver_error < 1e-5
 
@@ -194,7 +195,7 @@ def test_the_solver_error_is_that_of_the_final_steps() -> None:
     batch, states = rotation(n_observations=13)
     quick = replace(settings("levenberg-marquardt", SOLVERS["euler"], max_step=0.5), max_iterations=8)
     vector_field = field()
-    fitted = fit_field(vector_field, batch, (0, 1), guess_from(states), quick, silent)
+    fitted = fit_one(vector_field, batch, guess_from(states), quick)
     assert fitted.max_step == 0.5 / 16
     vector_to_parameters(fitted.theta, vector_field.parameters())
     runs = [
@@ -208,9 +209,9 @@ def test_the_solver_error_is_that_of_the_final_steps() -> None:
 def test_an_adaptive_solver_is_measured_against_tighter_tolerances() -> None:
     batch, states = rotation(n_observations=4)
     loose = FitSettings("lbfgs", AdaptiveSolver("dopri5", rtol=1e-2, atol=1e-3), 0.5, 0, 1e-3)
-    fitted = fit_field(field(), batch, (0, 1), guess_from(states), loose, silent)
+    fitted = fit_one(field(), batch, guess_from(states), loose)
     assert 1e-6 < fitted.solver_error < 0.1
-    tight = fit_field(field(), batch, (0, 1), guess_from(states), replace(loose, solver=get_solver("dopri5")), silent)
+    tight = fit_one(field(), batch, guess_from(states), replace(loose, solver=get_solver("dopri5")))
     assert 0 < tight.solver_error < 1e-6
     assert loose.solver.sharpened(0.5, 10) == (AdaptiveSolver("dopri5", rtol=1e-3, atol=1e-4), 0.5)
     assert SOLVERS["leapfrog"].sharpened(0.5, 10) == (SOLVERS["leapfrog"], 0.05)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from training_records import no_samples
 
-from physode.fields import AbstractField
+from physode.fields import AbstractField, stack
 from physode.training.batch import Batch
 from physode.training.horizon import beyond_horizon
 
@@ -22,14 +22,14 @@ class Given(AbstractField):
         self.n_states, self.n_inputs, self.name = 3, 0, name
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        x, y, w = z[:, 0], z[:, 1], z[:, 2]
+        x, y, w = z.unbind(-1)
         if self.name == "lorenz":
-            return torch.stack([10 * (y - x), x * (28 - w) - y, x * y - 8 / 3 * w], dim=1)
+            return torch.stack([10 * (y - x), x * (28 - w) - y, x * y - 8 / 3 * w], dim=-1)
         if self.name == "sheared":  # rotation whose rate depends on the radius
             rate = 1 + x.square() + y.square()
-            return torch.stack([-rate * y, rate * x, 0 * w], dim=1)
+            return torch.stack([-rate * y, rate * x, 0 * w], dim=-1)
         growth = {"growing": 0.5, "decaying": -0.5}[self.name]
-        return torch.stack([growth * x - 2 * y, 2 * x + growth * y, growth * w], dim=1)
+        return torch.stack([growth * x - 2 * y, 2 * x + growth * y, growth * w], dim=-1)
 
     def penalty_groups(self) -> list[list[str]]:
         return []
@@ -41,7 +41,10 @@ def beyond(name: str, duration: float, residual: float, *, plenty: bool = False)
     start = torch.tensor([[1.0, 1.0, 20.0], [-5.0, -7.0, 20.0], [8.0, 8.0, 27.0], [3.0, -2.0, 15.0]], dtype=torch.float64)
     start = start if name == "lorenz" else start / start.norm(dim=1, keepdim=True)
     batch = Batch(time, time[..., None], no_samples(time))
-    return beyond_horizon(Given(name), batch, start, 100, 0.02, residual, plenty=plenty)
+    loss = torch.tensor([residual, residual], dtype=torch.float64)
+    found = beyond_horizon(stack([Given(name), Given(name)]), batch, start.expand(2, -1, -1), 100, 0.02, loss, plenty=plenty)
+    assert found[0] == found[1]
+    return bool(found[0])
 
 
 def test_chaos_has_a_horizon() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from physode.training.evidence import FREE_PRECISION, Evidence
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
-from physode.training.problem import AbstractProblem, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
 
 
 @dataclass
@@ -26,25 +27,29 @@ class LinearProblem(AbstractProblem):
         self.counts = torch.tensor([float(self.target.numel())], dtype=torch.float64)
 
     def residual(self, theta: Tensor, initial: Tensor) -> Tensor:
-        return self.design @ theta + initial - self.target
+        return torch.einsum("gsp,mp->mgs", self.design, theta) + initial - self.target
 
-    def squares(self, theta: Tensor, initial: Tensor) -> Tensor:
+    def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
         self.n_evaluations += 1
-        return self.residual(theta, initial).square().sum()[None]
+        residual = self.residual(theta, initial)
+        return Evaluation(residual.square().sum((1, 2))[:, None], (residual,))
 
-    def prior_cost(self, initial: Tensor) -> Tensor:
-        return (self.initial_precision * initial.square()).sum()
+    def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
+        return (self.initial_precision * initial.square()).sum((1, 2))
 
-    def normal_equations(self, theta: Tensor, initial: Tensor, weight: Tensor) -> NormalEquations:
-        flat = self.design.flatten(0, 1)
-        r = self.residual(theta, initial)
-        size = self.target.shape[1]
+    def normal_equations(
+        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
+    ) -> NormalEquations:
+        flat, w = self.design.flatten(0, 1), weight[..., None]
+        (r,) = path
+        torch.testing.assert_close(r, self.residual(theta, initial))
+        size, n = self.target.shape[1], len(theta)
         return NormalEquations(
-            weight * flat.T @ flat,
-            weight * flat.T @ r.flatten(),
-            (weight * size + self.initial_precision)[..., None],
-            weight * r.sum(1, keepdim=True) + self.initial_precision * initial,
-            weight * self.design.sum(1)[:, None, :],
+            w * (flat.T @ flat),
+            weight * (r.flatten(1) @ flat),
+            (w * size + self.initial_precision)[..., None],
+            w * r.sum(2, keepdim=True) + self.initial_precision * initial,
+            (w[..., None] * self.design.sum(1)[:, None, :]).expand(n, -1, -1, -1),
         )
 
 
@@ -62,17 +67,23 @@ def problem(noise: float, size: int = 40) -> LinearProblem:
 def evidence(variance: float, *, known: bool, groups: list[Tensor] | None = None, precision: float = 0.1) -> Evidence:
     groups = groups or []
     return Evidence(
-        torch.tensor([variance], dtype=torch.float64),
-        torch.full((len(groups),), precision, dtype=torch.float64),
+        torch.tensor([[variance]], dtype=torch.float64),
+        torch.full((1, len(groups)), precision, dtype=torch.float64),
         groups,
         torch.tensor([known]),
     )
 
 
 def run(linear: LinearProblem, hyper: Evidence, iterations: int = 30) -> tuple[Point, list[Point]]:
+    """From zero, for one member."""
     path: list[Point] = []
-    start = torch.zeros(4, dtype=torch.float64), torch.zeros(3, 1, dtype=torch.float64)
-    point = levenberg_marquardt(linear, *start, hyper, iterations=iterations, tolerance=1e-6, report=path.append)
+    start = torch.zeros(1, 4, dtype=torch.float64), torch.zeros(1, 3, 1, dtype=torch.float64)
+
+    def report(point: Point, moved: Tensor) -> None:
+        assert moved.tolist() == [0]
+        path.append(copy.deepcopy(point))
+
+    point = levenberg_marquardt(linear, *start, hyper, iterations=iterations, tolerance=1e-6, report=report)
     return point, path
 
 
@@ -81,10 +92,10 @@ def test_a_linear_problem_is_solved_exactly_in_a_few_steps() -> None:
     point, path = run(linear, evidence(0.01, known=True))
     columns = torch.cat([linear.design.flatten(0, 1), torch.block_diag(*torch.ones(3, 40, 1, dtype=torch.float64))], dim=1)
     exact = torch.linalg.lstsq(columns, linear.target.flatten()).solution
-    torch.testing.assert_close(torch.cat([point.theta, point.initial[:, 0]]), exact, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(torch.cat([point.theta[0], point.initial[0, :, 0]]), exact, rtol=1e-6, atol=1e-6)
     assert point.converged
     assert len(path) <= 8
-    far = [float((torch.cat([p.theta, p.initial[:, 0]]) - exact).norm() / exact.norm()) for p in path[:3]]
+    far = [float((torch.cat([p.theta[0], p.initial[0, :, 0]]) - exact).norm() / exact.norm()) for p in path[:3]]
     assert far[0] < 0.05 and far[1] < 1e-3 and far[2] < 1e-6  # theta and the initial states arrive together
     objective = [float(p.squares) for p in path]
     assert objective == sorted(objective, reverse=True)
@@ -92,8 +103,8 @@ def test_a_linear_problem_is_solved_exactly_in_a_few_steps() -> None:
 
 def test_a_problem_without_noise_is_exact_and_says_so() -> None:
     point, path = run(problem(0.0), evidence(1e-6, known=False))
-    torch.testing.assert_close(point.theta, TRUTH, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(point.initial, STARTS, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(point.theta[0], TRUTH, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(point.initial[0], STARTS, rtol=1e-4, atol=1e-4)
     assert point.converged and len(path) <= 8
 
 
@@ -104,23 +115,22 @@ def test_a_known_prior_gives_ridge_regression() -> None:
     point, _ = run(linear, hyper, iterations=2)  # before the hyperparameters move
     flat = linear.design.flatten(0, 1)
     ridge = torch.linalg.solve(flat.T @ flat / 0.25 + 50 * torch.eye(4, dtype=torch.float64), flat.T @ linear.target.flatten() / 0.25)
-    torch.testing.assert_close(point.theta, ridge, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(point.theta[0], ridge, rtol=1e-3, atol=1e-3)
     assert float((ridge - TRUTH).norm()) > 0.1
 
 
 def test_the_start_is_kept_when_nothing_is_better() -> None:
     linear = problem(0.1)
     best, _ = run(linear, evidence(0.01, known=True))
-    path: list[Point] = []
     again = levenberg_marquardt(
-        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=5, tolerance=1e-6, report=path.append
+        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=5, tolerance=1e-6, report=lambda *_: None
     )
     assert float(again.squares) <= float(best.squares)
     torch.testing.assert_close(again.theta, best.theta, rtol=1e-6, atol=1e-6)
     none = levenberg_marquardt(
-        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=0, tolerance=1e-6, report=path.append
+        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=0, tolerance=1e-6, report=lambda *_: None
     )
-    assert none.theta is best.theta and not none.converged
+    assert torch.equal(none.theta, best.theta) and not none.converged
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.3])
@@ -144,14 +154,14 @@ def test_a_known_noise_stays_and_a_useless_group_is_pressed_down() -> None:
     hyper = evidence(0.09, known=True, groups=[torch.arange(2), torch.arange(2, 4)])
     point, _ = run(linear, hyper)
     assert float(hyper.variance) == 0.09
-    assert float(hyper.precision[1]) > 100 * float(hyper.precision[0])
-    assert float(point.theta[2:].abs().max()) < 0.05
-    assert float(hyper.precision[0]) == pytest.approx(2 / float(TRUTH[:2].square().sum()), rel=0.1)
+    assert float(hyper.precision[0, 1]) > 100 * float(hyper.precision[0, 0])
+    assert float(point.theta[0, 2:].abs().max()) < 0.05
+    assert float(hyper.precision[0, 0]) == pytest.approx(2 / float(TRUTH[:2].square().sum()), rel=0.1)
 
 
 def test_a_copy_of_the_evidence_is_not_changed_by_updates() -> None:
     hyper = evidence(1.0, known=False, groups=[torch.arange(4)])
-    kept = replace(hyper)
+    kept = hyper.take(torch.tensor([0]))
     run(problem(0.1), hyper)
     assert float(kept.precision) == 0.1 and float(kept.variance) == 1.0
     assert float(hyper.precision) != 0.1
@@ -159,4 +169,46 @@ def test_a_copy_of_the_evidence_is_not_changed_by_updates() -> None:
 
 def test_parameters_outside_the_groups_are_free() -> None:
     hyper = evidence(1.0, known=True, groups=[torch.tensor([3, 1])], precision=7.0)
-    assert hyper.per_parameter(torch.zeros(4, dtype=torch.float64)).tolist() == [FREE_PRECISION, 7.0, FREE_PRECISION, 7.0]
+    assert hyper.per_parameter(torch.zeros(1, 4, dtype=torch.float64))[0].tolist() == [FREE_PRECISION, 7.0, FREE_PRECISION, 7.0]
+
+
+def test_members_end_by_themselves_where_they_would_have_ended_alone() -> None:
+    """Different noise and damping for each: one has many steps to go when another has ended."""
+    linear = problem(0.3)
+    starts = torch.stack([TRUTH, 50 * TRUTH, 0 * TRUTH])
+    initial = torch.zeros(3, 3, 1, dtype=torch.float64)
+    moved: list[list[int]] = []
+    together = evidence(0.5, known=False, groups=[torch.arange(4)])
+    together = replace(
+        together, variance=torch.tensor([[0.5], [2.0], [0.01]], dtype=torch.float64), precision=torch.full((3, 1), 0.1, dtype=torch.float64)
+    )
+    alone = [together.take(torch.tensor([k])) for k in range(3)]
+    settings = {"iterations": 40, "tolerance": 1e-3}
+    point = levenberg_marquardt(linear, starts, initial, together, report=lambda _, who: moved.append(who.tolist()), **settings)
+    for k, own in enumerate(alone):
+        path: list[int] = []
+        single = levenberg_marquardt(
+            linear, starts[k : k + 1], initial[k : k + 1], own, report=lambda _, who, path=path: path.append(len(who)), **settings
+        )
+        torch.testing.assert_close(point.theta[k], single.theta[0], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(point.initial[k], single.initial[0], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(together.variance[k], own.variance[0], rtol=1e-10, atol=0)
+        assert abs(sum(k in who for who in moved) - len(path)) <= 1  # the last step gains no more than rounding
+        assert bool(point.converged[k]) and bool(single.converged)
+
+
+def test_a_member_that_has_ended_is_not_evaluated_any_more() -> None:
+    linear, asked = problem(0.1), []
+    best, _ = run(linear, evidence(0.01, known=True))
+    evaluate = linear.evaluate
+
+    def note(theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
+        asked.append(members.tolist())
+        return evaluate(theta, initial, members)
+
+    linear.evaluate = note  # type: ignore[method-assign]
+    far = torch.cat([best.theta, 1e6 * best.theta]), torch.cat([best.initial, best.initial])
+    both = evidence(0.01, known=True).take(torch.tensor([0, 0]))
+    point = levenberg_marquardt(linear, *far, both, iterations=30, tolerance=1e-3, report=lambda *_: None)
+    torch.testing.assert_close(point.theta[1], best.theta[0], rtol=1e-5, atol=1e-6)
+    assert asked[0] == [0, 1] and asked[-1] == [1]

@@ -5,31 +5,31 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
-from training_records import NAN, field, guess_from, rotation, settings, silent
+from training_records import NAN, field, fit_one, guess_from, rotation, settings
 
+from physode.fields import stack
 from physode.solvers import SOLVERS
-from physode.training import fit
-from physode.training.fit import fit_field
+from physode.training import stages
 from physode.training.sampling import RESIDUALS_PER_PARAMETER, draw_windows, fill_in
 from physode.training.windows import cut_windows
 
 
 def test_enough_windows_are_drawn_and_all_of_a_small_record() -> None:
     torch.manual_seed(0)
-    squares = torch.ones(1000, 5, 2)
-    squares[::2, 1:] = NAN  # 500 windows of 2 measurements, 500 of 10
+    squares = torch.ones(1, 1000, 5, 2)
+    squares[:, ::2, 1:] = NAN  # 500 windows of 2 measurements, 500 of 10
     drawn = draw_windows(squares, 10)
-    held = int((~squares[drawn].isnan()).sum())
+    held = int((~squares[0, drawn].isnan()).sum())
     assert 10 * RESIDUALS_PER_PARAMETER <= held < 10 * RESIDUALS_PER_PARAMETER + 10
     assert torch.equal(drawn, drawn.unique())
-    assert torch.equal(draw_windows(squares[:30], 10), torch.arange(30))
+    assert torch.equal(draw_windows(squares[:, :30], 10), torch.arange(30))
 
 
 def test_windows_that_are_followed_worse_are_drawn_more_often() -> None:
     torch.manual_seed(0)
-    squares = torch.full((4000, 5, 2), 1e-4)
-    squares[:1000] = 1e-2  # ten times the residual: ten draws of thirteen
-    squares[0] = torch.inf
+    squares = torch.full((1, 4000, 5, 2), 1e-4)
+    squares[:, :1000] = 1e-2  # ten times the residual: ten draws of thirteen
+    squares[:, 0] = torch.inf
     drawn = draw_windows(squares, 5)
     assert len(drawn) == 10
     many = torch.cat([draw_windows(squares, 5) for _ in range(100)])
@@ -40,33 +40,33 @@ def test_windows_that_are_followed_worse_are_drawn_more_often() -> None:
 def test_windows_left_out_are_filled_in_by_the_field() -> None:
     batch, states = rotation()
     vector_field = field()
-    fit_field(vector_field, batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), silent)
+    fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]))
     windows = cut_windows(batch, 6)
-    truth = windows.pick_initial(states)
+    truth = windows.pick_initial(states[None])
     drawn = torch.tensor([0, 3])
-    off, found = truth + 0.3, torch.full((2, 2), 7.0, dtype=torch.float64)
-    weak, variance = torch.full_like(truth, 1e-3), torch.full((2,), 1e-4, dtype=torch.float64)
-    initial = fill_in(vector_field, windows, drawn, found, (0, 1), off, weak, variance, 0.25)
-    assert torch.equal(initial[drawn], found)
-    rest = torch.tensor([k for k in range(len(truth)) if k not in (0, 3)])
-    torch.testing.assert_close(initial[rest], truth[rest], rtol=0, atol=1e-3)
+    off, found = truth + 0.3, torch.full((1, 2, 2), 7.0, dtype=torch.float64)
+    weak, variance = torch.full_like(truth[0], 1e-3), torch.full((1, 2), 1e-4, dtype=torch.float64)
+    initial = fill_in(stack([vector_field]), windows, drawn, found, (0, 1), off, weak, variance, 0.25)
+    assert torch.equal(initial[:, drawn], found)
+    rest = torch.tensor([k for k in range(truth.shape[1]) if k not in (0, 3)])
+    torch.testing.assert_close(initial[:, rest], truth[:, rest], rtol=0, atol=1e-3)
 
 
 def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its noise is recovered better than any sample could."""
     looked: list[int] = []
-    real = fit.ShootingProblem.__post_init__
+    real = stages.ShootingProblem.__post_init__
 
-    def note(problem: fit.ShootingProblem) -> None:
+    def note(problem: stages.ShootingProblem) -> None:
         real(problem)
         looked.append(int(problem.counts.sum()))
 
-    monkeypatch.setattr(fit.ShootingProblem, "__post_init__", note)
+    monkeypatch.setattr(stages.ShootingProblem, "__post_init__", note)
     batch, states = rotation(noise=0.05, n_observations=200, duration=10.0, n_trajectories=6)
     vector_field = field()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        fitted = fit_field(vector_field, batch, (0, 1), guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), silent)
+        fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]))
     n_parameters = len(parameters_to_vector(vector_field.parameters()))
     enough = RESIDUALS_PER_PARAMETER * n_parameters
     assert all(enough <= count < 1.3 * enough for count in looked[:2])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from physode.fields import FirstOrderField
+from physode.fields import AbstractField, FirstOrderField
 from physode.training.batch import Batch, SampledInputs
-from physode.training.fit import FitSettings, Guess
+from physode.training.fit import fit_fields
+from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 
 MATRIX = torch.tensor([[-0.1, 1.0], [-1.0, -0.1]], dtype=torch.float64)
 """A damped rotation."""
@@ -37,12 +40,12 @@ def field(n_states: int = 2, n_inputs: int = 0, hidden: tuple[int, ...] = (4,), 
 
 
 def guess_from(states: Tensor, noise: float = 0.05, *, known: bool = False) -> Guess:
-    """Guesses that are the states themselves, with a start that is free to move."""
+    """Guesses that are the states themselves, with a start that is free to move; of one member."""
     slopes = states @ MATRIX.T
     return Guess(
-        states.clone(),
-        slopes,
-        torch.full((2,), noise, dtype=torch.float64),
+        states[None].clone(),
+        slopes[None],
+        torch.full((1, 2), noise, dtype=torch.float64),
         torch.full((2,), known),
         torch.full((2,), 1.0, dtype=torch.float64),
     )
@@ -54,6 +57,48 @@ def settings(optimizer: str, solver: object, *, max_step: float = 0.25, iteratio
 
 def silent(*_: object) -> None:
     """A report that says nothing."""
+
+
+@dataclass
+class One:
+    """A `Fitted` of one member, as plain numbers."""
+
+    status: str
+    loss: float
+    states: Tensor
+    noise: Tensor
+    theta: Tensor
+    solver_error: float
+    max_step: float
+    intervals: int
+    n_iterations: int
+    n_evaluations: int
+
+    @classmethod
+    def of(cls, fitted: Fitted) -> One:
+        numbers = (float(fitted.solver_error[0]), float(fitted.max_step[0]), int(fitted.intervals[0]), int(fitted.n_iterations[0]))
+        tensors = (fitted.states[0], fitted.noise[0], fitted.theta[0])
+        return cls(STATUSES[int(fitted.status[0])], float(fitted.loss[0]), *tensors, *numbers, fitted.n_evaluations)
+
+
+def fit_one(
+    vector_field: AbstractField,
+    batch: Batch,
+    guess: Guess,
+    how: FitSettings,
+    report: Callable[[int, float, int, str], None] = silent,
+    judge: Callable[[One], float] | None = None,
+) -> One:
+    """Fit a field by itself; both components are observed."""
+
+    def tell(members: Tensor, epochs: Tensor, losses: Tensor, nfev: int, stage: str) -> None:
+        assert members.tolist() == [0]
+        report(int(epochs[0]), float(losses[0]), nfev, stage)
+
+    def judge_one(member: int, fitted: Fitted) -> float:
+        return judge(One.of(fitted)) if judge else 0.0
+
+    return One.of(fit_fields([vector_field], batch, (0, 1), guess, how, tell, judge_one if judge else None))
 
 
 NAN = math.nan

@@ -1,0 +1,309 @@
+"""The stages of one fit and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from physode.fields.base import AbstractField
+from physode.fields.members import get_theta, set_theta, stack
+from physode.solvers.base import AbstractSolver
+from physode.solvers.fixed import RungeKuttaSolver
+from physode.training.batch import Batch
+from physode.training.evidence import Evidence, group_positions
+from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
+from physode.training.gradient_descent import DescentProblem, adam, lbfgs
+from physode.training.horizon import beyond_horizon
+from physode.training.levenberg_marquardt import Point, levenberg_marquardt
+from physode.training.matching import MatchingProblem
+from physode.training.sampling import draw_windows, fill_in
+from physode.training.shooting import InitialPrior, ShootingProblem
+from physode.training.windows import Windows, cut_windows
+
+__all__ = ["NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
+
+MOST_MATCHED = 5000
+"""Points used by the warm start."""
+GROWTH = 3
+"""Factor by which windows grow from stage to stage."""
+FIRST_DURATION = 1.0
+"""Duration of the first windows in time constants."""
+LONGEST = 1000
+"""Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded."""
+ACCEPTABLE, WORSE = 0.1, 3.0
+"""Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
+SMALL_SOLVER_ERROR = 0.1
+"""The steps are halved when the solver's error exceeds this share of the residual."""
+NEGLIGIBLE = 1e-5
+"""Solver error, in standard deviations, that is never worth smaller steps."""
+REFINEMENT = 8
+"""How many times finer the solver is that the training solver is compared with."""
+MOST_HALVINGS = 4
+PROBES = 200
+"""Windows along which the growth of perturbations is measured."""
+
+Report = Callable[[Tensor, Tensor, Tensor, int, str], None]
+"""Called with members, their accepted steps and losses, evaluations and the name of the stage; may raise StopFit."""
+
+
+class Stages:
+    """The stages of one fit; `fitted` is always the best so far.
+
+    Parameters
+    ----------
+    fields : sequence of AbstractField
+        The members' fields, one architecture; used for their first parameters and as room for others.
+    batch : Batch
+    observed : tuple of int
+    guess : Guess
+    settings : FitSettings
+    report : callable
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[AbstractField],
+        batch: Batch,
+        observed: tuple[int, ...],
+        guess: Guess,
+        settings: FitSettings,
+        report: Report,
+    ) -> None:
+        self.single, self.stacked = fields[0], stack(fields)
+        self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
+        self.groups = group_positions(fields[0])
+        self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
+        self.max_step = settings.max_step
+        self.running: Callable[[], object] | None = None
+        self.fitted = Fitted.start(get_theta(self.stacked), guess, settings.max_step)
+
+    def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
+        variance = torch.where(known, noise.square(), noise.square().clamp(min=1e-6))
+        return Evidence(variance, noise.new_full((len(noise), len(self.groups)), 0.1), self.groups, known)
+
+    def warm_start(self) -> None:
+        """Match the fields to the slopes of the smoothing spline."""
+        states, slopes = self.guess.states.flatten(1, 2), self.guess.derivatives.flatten(1, 2)
+        time = self.batch.time.flatten()
+        inputs = self.batch.inputs(self.batch.time.nan_to_num(0.0)).flatten(0, 1)
+        valid = torch.nonzero((states.isfinite() & slopes.isfinite()).all(2).all(0) & time.isfinite())[:, 0]
+        valid = valid[:: max(1, len(valid) // MOST_MATCHED)]
+        problem = MatchingProblem(self.stacked, states[:, valid], slopes[:, valid], inputs[valid])
+        n = states.shape[2]
+        unknown = torch.zeros(n, dtype=torch.bool, device=states.device)
+        evidence = self._fresh_evidence(states.new_full((len(states), n), 0.1), unknown)
+        members = torch.arange(len(states), device=states.device)
+
+        def report(point: Point, moved: Tensor) -> None:
+            self.fitted.theta = point.theta
+            self._tell(problem, members, point, moved, "warm start")
+
+        with torch.no_grad():
+            point = levenberg_marquardt(problem, self.fitted.theta, states[:, :0], evidence, iterations=15, tolerance=0.01, report=report)
+        self.fitted.theta = point.theta
+        self.fitted.n_evaluations += problem.n_evaluations
+
+    def lengths(self) -> list[int]:
+        """Window lengths in intervals, from about one time constant to the whole record."""
+        counts = self.batch.time.isfinite().sum(1)
+        longest = min(int(counts.max()) - 1, LONGEST)
+        gap = float(self.batch.time.diff(dim=1).nanmedian())
+        unknowns = self.guess.states.shape[-1] / len(self.observed)
+        length = max(2, round(FIRST_DURATION / gap), int(unknowns) + 1)
+        out = []
+        while length < longest / 1.5:
+            out.append(length)
+            length *= GROWTH
+        return [*out, longest]
+
+    def shoot(self, intervals: int, members: Tensor, *, whole: bool = False) -> Tensor:
+        """Fit windows of one length, all of them or as many as the fields need.
+
+        Returns
+        -------
+        Tensor of int64
+            The members for which it went well; the others are back at the shorter windows.
+        """
+        if len(members) != 1 and not self._by_curvature:  # one after another
+            return torch.cat([members[:0], *(self.shoot(intervals, member, whole=whole) for member in members[:, None])])
+        if not len(members):
+            return members
+        windows = cut_windows(self.batch, intervals)
+        initial = windows.pick_initial(self.fitted.states[members])
+        precision = self.guess.initial_precision.expand(*initial.shape[1:]).clone()
+        later = windows.columns[:, 0] > 0
+        precision[later] = precision[later].clamp(max=1.0)
+        if whole or not self._by_curvature:
+            drawn = torch.arange(initial.shape[1], device=initial.device)
+        else:
+            squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
+            drawn = draw_windows(squares, self.fitted.theta.shape[1])
+        chosen = self._seen_by(members, windows.choose(drawn))
+        before, evidence = self.fitted.loss[members], self.evidence.take(members)
+        problem, point = self._optimise(chosen, InitialPrior(initial[:, drawn], precision[drawn]), intervals, members, evidence)
+        went_well = self._accept(problem, chosen, intervals, members, evidence, before, point)
+        members = members[went_well]
+        if len(drawn) < initial.shape[1] and len(members):
+            self.fitted.sampled[members] = True
+            self._fill_in(windows, InitialPrior(initial[went_well], precision), drawn, point.initial[went_well], members)
+        return members
+
+    def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
+        """The windows with the measurements of these members."""
+        batch = windows.batch
+        if batch.values.ndim == 3:
+            return windows
+        return Windows(Batch(batch.time, batch.values[members], batch.inputs), windows.rows, windows.columns)
+
+    def _fill_in(self, windows: Windows, prior: InitialPrior, drawn: Tensor, found: Tensor, members: Tensor) -> None:
+        """Find the states of the windows that a stage left out."""
+        set_theta(self.stacked, self.fitted.theta[members])
+        variance, seen = self.evidence.variance[members], self._seen_by(members, windows)
+        initial = fill_in(self.stacked, seen, drawn, found, self.observed, prior.mean, prior.precision, variance, self.max_step)
+        states = self._integrate(self.settings.solver, windows, initial, self.max_step, members)
+        self.fitted.states[members] = windows.spread(states, self.fitted.states[members])
+        self.fitted.loss[members] = self._squares(windows, states, members).flatten(1).nanmean(1).sqrt()
+
+    def _squares(self, windows: Windows, states: Tensor, members: Tensor) -> Tensor:
+        """Squared residuals, (members, windows, length, n_observed); NaN where nothing was measured."""
+        return (states[..., list(self.observed)] - self._seen_by(members, windows).batch.of_members).square()
+
+    def beyond(self, intervals: int, members: Tensor) -> Tensor:
+        """Tell for which members windows of this length are too long for a chaotic motion; with latent states only they can tell."""
+        last = self.fitted.intervals[members]
+        fully_observed = len(self.observed) == self.guess.states.shape[-1]
+        if not fully_observed or not len(members) or not 0 < int(last[0]) < intervals:
+            return torch.zeros_like(members, dtype=torch.bool)
+        windows = cut_windows(self.batch, intervals)
+        probes = torch.linspace(0, len(windows.rows) - 1, min(len(windows.rows), PROBES), device=members.device).long()
+        windows = windows.choose(probes)
+        initial = windows.pick_initial(self.fitted.states[members])
+        set_theta(self.stacked, self.fitted.theta[members])
+        plenty = bool(self.fitted.sampled[members].any())
+        loss = self.fitted.loss[members]
+        return beyond_horizon(self.stacked, windows.batch, initial, int(last[0]), self.max_step, loss, plenty=plenty)
+
+    def complete(self) -> None:
+        """Fit all windows where the last stage looked at some of them only."""
+        for intervals, members in self._by_length(torch.nonzero(self.fitted.sampled)[:, 0]):
+            self.shoot(intervals, members, whole=True)
+
+    def _by_length(self, members: Tensor) -> list[tuple[int, Tensor]]:
+        """Members grouped by the windows that they were fitted on."""
+        lengths = self.fitted.intervals[members]
+        return [(length, members[lengths == length]) for length in sorted(set(lengths.tolist()))]
+
+    def _accept(
+        self,
+        problem: ShootingProblem | DescentProblem,
+        windows: Windows,
+        intervals: int,
+        members: Tensor,
+        evidence: Evidence,
+        before: Tensor,
+        point: Point,
+    ) -> Tensor:
+        """Take over where a stage stands, but for members that follow the record much worse than the stage before; tell who did not."""
+        self.running = None
+        loss = _losses(problem, point)
+        self.fitted.n_evaluations += problem.n_evaluations
+        went_well = ~((loss > ACCEPTABLE) & (loss > WORSE * before))
+        taken, fitted, rows = members[went_well], self.fitted, torch.nonzero(went_well)[:, 0]
+        if not len(taken):
+            return went_well
+        self.evidence.put(taken, evidence.take(rows))
+        fitted.theta[taken], fitted.loss[taken], fitted.intervals[taken] = point.theta[rows], loss[rows], intervals
+        fitted.max_step[taken], fitted.solver_error[taken], fitted.sampled[taken] = self.max_step, torch.nan, False
+        states = self._integrate(self.settings.solver, windows, point.initial[rows], self.max_step, taken)
+        fitted.states[taken] = windows.spread(states, fitted.states[taken])
+        fitted.noise[taken] = self.evidence.variance[taken].sqrt()
+        converged, not_yet = STATUSES.index("converged"), STATUSES.index("max_iterations")
+        fitted.status[taken] = torch.where(point.converged[rows], converged, not_yet)
+        return went_well
+
+    def keep_running(self) -> None:
+        """Keep the last step of a stage that was stopped, on the same terms as a stage that ended."""
+        if self.running is not None:
+            self.running()
+
+    def refine(self) -> None:
+        """Compare with a solver of much smaller steps; fit again with smaller steps until they agree."""
+        members = torch.arange(len(self.fitted.theta), device=self.fitted.theta.device)
+        self._measure_solver_error(members)
+        for _ in range(MOST_HALVINGS):
+            error, loss = self.fitted.solver_error[members], self.fitted.loss[members]
+            members = members[error > (SMALL_SOLVER_ERROR * loss).clamp(min=NEGLIGIBLE)]
+            if not len(members) or not isinstance(self.settings.solver, RungeKuttaSolver):
+                return
+            self.max_step /= 2
+            again = [self.shoot(intervals, group, whole=True) for intervals, group in self._by_length(members)]
+            members = torch.cat(again).sort().values
+            self._measure_solver_error(members)
+
+    def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float, members: Tensor) -> Tensor:
+        """States along windows, by the best parameters, from initial states of shape (members, windows, n_states)."""
+        time, inputs, theta = windows.batch.time, windows.batch.inputs, self.fitted.theta[members]
+        with torch.no_grad():
+            if isinstance(solver, RungeKuttaSolver):
+                set_theta(self.stacked, theta)
+                return solver.integrate(self.stacked, initial, time, inputs, max_step)
+            out = []
+            for row, start in enumerate(initial):
+                set_theta(self.single, theta[row : row + 1])
+                out.append(solver.integrate(self.single, start, time, inputs, max_step))
+            return torch.stack(out) if out else initial.new_zeros(0, *time.shape, initial.shape[-1])
+
+    def _measure_solver_error(self, members: Tensor) -> None:
+        for intervals, group in self._by_length(members):
+            windows = cut_windows(self.batch, max(intervals, 1))
+            initial = windows.pick_initial(self.fitted.states[group])
+            solver, step = self.settings.solver, float(self.fitted.max_step[group[0]])
+            finer, small_step = solver.sharpened(step, REFINEMENT)
+            coarse, fine = (self._integrate(one, windows, initial, h, group) for one, h in ((solver, step), (finer, small_step)))
+            difference = (coarse - fine)[:, windows.batch.mask.any(-1)][..., list(self.observed)]
+            self.fitted.solver_error[group] = difference.square().flatten(1).mean(1).sqrt()
+
+    def _optimise(
+        self, windows: Windows, prior: InitialPrior, intervals: int, members: Tensor, evidence: Evidence
+    ) -> tuple[ShootingProblem | DescentProblem, Point]:
+        """Run the chosen optimiser on one set of windows."""
+        settings, before = self.settings, self.fitted.loss[members].clone()
+        theta, batch, solver = self.fitted.theta[members], windows.batch, settings.solver
+        limits: dict[str, Any] = {"iterations": settings.max_iterations, "tolerance": settings.tolerance}
+
+        def reporter(problem: ShootingProblem | DescentProblem) -> Callable[[Point, Tensor], None]:
+            def report(point: Point, moved: Tensor) -> None:
+                self.running = partial(self._accept, problem, windows, intervals, members, evidence, before, point)
+                self._tell(problem, members, point, moved, f"windows of {intervals}")
+
+            return report
+
+        if self._by_curvature and isinstance(solver, RungeKuttaSolver):
+            shooting = ShootingProblem(self.stacked, batch, self.observed, prior, solver.tableau, self.max_step)
+            with torch.no_grad():
+                return shooting, levenberg_marquardt(shooting, theta, prior.mean, evidence, report=reporter(shooting), **limits)
+        set_theta(self.single, theta)
+        descent = DescentProblem(self.single, batch, self.observed, prior, solver, self.max_step)
+        run = lbfgs if settings.optimizer == "lbfgs" else adam
+        return descent, run(descent, prior.mean, evidence, report=reporter(descent), **limits)
+
+    @property
+    def _by_curvature(self) -> bool:
+        return self.settings.optimizer == "levenberg-marquardt"
+
+    def _tell(
+        self, problem: MatchingProblem | ShootingProblem | DescentProblem, members: Tensor, point: Point, moved: Tensor, stage: str
+    ) -> None:
+        who = members[moved]
+        self.fitted.n_iterations[who] += 1
+        spent = self.fitted.n_evaluations + problem.n_evaluations
+        self.report(who, self.fitted.n_iterations[who], _losses(problem, point)[moved], spent, stage)
+
+
+def _losses(problem: MatchingProblem | ShootingProblem | DescentProblem, point: Point) -> Tensor:
+    """Root mean square residual of each member, scaled."""
+    return (point.squares.sum(1) / problem.counts.sum()).sqrt()
