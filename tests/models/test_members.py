@@ -50,12 +50,12 @@ def test_by_gradient_descent_members_follow_one_another(record: xr.Dataset) -> N
 
 
 def test_each_member_may_have_a_record_of_its_own(record: xr.Dataset) -> None:
-    other = record.assign(theta=record["theta"] + 0.02 * np.sin(5 * record["time"]))
+    other = record.assign(theta=record["theta"] + 0.1 * np.sin(9 * record["time"]))
     model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=12)
     first, second = fit_records(model, [record, other], [0, 1]).values()
     alone = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=12).fit(record, seed=0)
     assert first.result_.loss == pytest.approx(alone.result_.loss, rel=1e-5)
-    assert second.result_.loss > 1.2 * first.result_.loss  # the ripple is no motion of a pendulum
+    assert second.result_.loss > 1.5 * first.result_.loss  # the ripple is no motion of a pendulum
     with pytest.raises(DataError, match="the same times, inputs and gaps"):
         fit_records(model, [record, record.isel(time=slice(30))], [0, 1])
 
