@@ -1,12 +1,15 @@
 """The data contract ``physode/1``: records of trajectories as plain labelled data sets."""
 
 from physode.trajectories.arrays import from_numpy
+from physode.trajectories.clocks import OneClock, input_values, on_one_clock
 from physode.trajectories.contract import (
+    INTERPOLATIONS,
     RESERVED_NAMES,
     ROLES,
     SCHEMA,
     STATE_ROLES,
     input_names,
+    interpolation,
     parameter_names,
     sample_names,
     state_names,
@@ -27,15 +30,20 @@ from physode.trajectories.truth import true_states
 from physode.trajectories.validation import validate
 
 __all__ = [
+    "INTERPOLATIONS",
     "RESERVED_NAMES",
     "ROLES",
     "SCHEMA",
     "STATE_ROLES",
+    "OneClock",
     "add_noise",
     "check_structure",
     "from_dataframe",
     "from_numpy",
     "input_names",
+    "input_values",
+    "interpolation",
+    "on_one_clock",
     "parameter_names",
     "provenance",
     "read",
