@@ -22,14 +22,22 @@ ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 class _WithInputs(nn.Module):
     """f(t, z) with u(t) filled in; a module, so that the adjoint finds the parameters."""
 
-    def __init__(self, field: AbstractField, inputs: Inputs, start: Tensor) -> None:
+    def __init__(self, field: AbstractField, inputs: Inputs, start: Tensor, stops: Tensor) -> None:
         super().__init__()
         self.field, self.inputs, self.start = field, inputs, start
+        self.stops, self.middles = stops, 0.5 * (stops[1:] + stops[:-1])
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         time = self.start + t
-        out: Tensor = self.field(time, z, self.inputs(time[:, None])[:, 0])
+        out: Tensor = self.field(time, z, self.inputs(time[:, None], self.inside(t)[:, None])[:, 0])
         return out
+
+    def inside(self, t: Tensor) -> Tensor:
+        """Times in the interval between two stops that t lies in: torchdiffeq marks the sides of a stop by the last digit of t."""
+        if not len(self.middles):
+            return self.start + t
+        interval = torch.searchsorted(self.stops, t.detach(), right=True).clamp(1, len(self.middles)) - 1
+        return self.start + self.middles[interval]
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class AdaptiveSolver(AbstractSolver):
                 "use a fixed-step solver such as solver='rk4', where each trajectory has steps of its own."
             )
         valid = longest[longest.isfinite()]
-        with_inputs = _WithInputs(field, inputs, time[:, 0])
+        with_inputs = _WithInputs(field, inputs, time[:, 0], valid)
         try:
             states = self._run(with_inputs, initial, valid, kinks=field.n_inputs > 0)
         except AssertionError as error:
@@ -77,11 +85,11 @@ class AdaptiveSolver(AbstractSolver):
         return torch.cat([states, tail]).transpose(0, 1)
 
     def _run(self, rate: _WithInputs, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
-        # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance.
+        # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance. Inputs may
+        # jump there.
         if self.gradient == "backprop" or not torch.is_grad_enabled():
-            states: Tensor = torchdiffeq.odeint(
-                rate, initial, time, method=self.method, rtol=self.rtol, atol=self.atol, options={"step_t": time}
-            )
+            options = {"jump_t" if kinks else "step_t": time}
+            states: Tensor = torchdiffeq.odeint(rate, initial, time, method=self.method, rtol=self.rtol, atol=self.atol, options=options)
             return states
         return integrate_with_adjoint(self.gradient, rate, initial, time, self.method, self.rtol, self.atol, kinks=kinks)
 

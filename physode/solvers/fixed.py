@@ -47,7 +47,7 @@ class OneStepSolver(AbstractSolver):
         grid = step_grid(time, max_step)
         nodes = torch.tensor(self.nodes, dtype=initial.dtype, device=initial.device)
         starts = grid.time[:, :-1]
-        u = inputs(starts[..., None] + grid.step[..., None] * nodes)
+        u = inputs(starts[..., None] + grid.step[..., None] * nodes, grid.middle)
         z, states = initial, [initial]
         for k in range(grid.step.shape[1]):
             z = self.step(field, starts[:, k], z, u[:, k], grid.step[:, k, None])

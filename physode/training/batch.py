@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,32 +12,47 @@ __all__ = ["Batch", "SampledInputs"]
 
 @dataclass(frozen=True)
 class SampledInputs:
-    """Inputs u(t) known at sample times and interpolated linearly, per trajectory.
+    """Inputs u(t) known at sample times, per trajectory, and interpolated linearly or held between them.
 
     Attributes
     ----------
     time : Tensor, shape (batch, samples)
         Increasing; NaN only at the end.
     values : Tensor, shape (batch, samples, n_inputs)
+    held : tuple of bool
+        Which inputs are held from their last sample, the others being linear; empty if none is.
     """
 
     time: Tensor
     values: Tensor
+    held: tuple[bool, ...] = ()
 
-    def __call__(self, time: Tensor) -> Tensor:
-        """Interpolate at times of shape (batch, ...); constant outside the samples."""
+    def __call__(self, time: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Interpolate at times of shape (batch, ...); constant outside the samples.
+
+        At a sample's own time a held input has that sample's value. `inside`, of a shape that broadcasts to that of `time`, names the
+        interval between two samples by a time in it: there the limit from within is given, where a held input jumps.
+        """
         n_inputs = self.values.shape[-1]
         if n_inputs == 0:
             return time.new_zeros(*time.shape, 0)
         flat = time.reshape(len(time), -1)
         known = self.time.nan_to_num(torch.inf).contiguous()
         last = self.time.isfinite().sum(1, keepdim=True) - 1
-        right = torch.searchsorted(known, flat.contiguous()).clamp(min=1).minimum(last)
+        where = flat if inside is None else inside.expand(time.shape).reshape(len(time), -1)
+        right = torch.searchsorted(known, where.contiguous(), right=True).clamp(min=1).minimum(last)
         left = (right - 1).clamp(min=0)
         t0, t1 = self.time.gather(1, left), self.time.gather(1, right)
         share = torch.where(left < right, (flat - t0) / (t1 - t0), 0.0).clamp(0, 1)[..., None]
+        if any(self.held):
+            passed = (where >= t1)[..., None]  # only beyond the last sample
+            share = torch.where(torch.tensor(self.held, device=share.device), passed.to(share.dtype), share)
         u0, u1 = (self.values.gather(1, end[..., None].expand(-1, -1, n_inputs)) for end in (left, right))
         return (u0 + share * (u1 - u0)).reshape(*time.shape, n_inputs)
+
+    def take(self, rows: Tensor) -> SampledInputs:
+        """Keep the inputs of some trajectories."""
+        return replace(self, time=self.time[rows], values=self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,14 @@ class Batch:
         time = torch.where(inside, self.time[rows[:, None], safe], torch.nan)
         values = torch.where(inside[..., None], self.values[rows[:, None], safe], torch.nan)
         u = self.inputs.values[rows[:, None], safe] if self.inputs.values.shape[-1] else values[..., :0]
-        return Batch(time, values, SampledInputs(time, u))
+        return Batch(time, values, replace(self.inputs, time=time, values=u))
 
     def first(self, count: int) -> Batch:
         """Keep the first `count` observations of every trajectory (inputs are kept whole)."""
         return Batch(self.time[:, :count], self.values[:, :count], self.inputs)
+
+    def until(self, row: Tensor) -> Batch:
+        """Keep the observations of each trajectory up to and with one, given by its position (inputs are kept whole)."""
+        short = self.first(int(row.max()) + 1)
+        kept = torch.arange(short.time.shape[1], device=row.device) <= row[:, None]
+        return Batch(torch.where(kept, short.time, torch.nan), torch.where(kept[..., None], short.values, torch.nan), self.inputs)

@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector
 from physode.fields.base import AbstractField
 from physode.fields.mlp import LinearPlusMLP
 from physode.solvers.base import AbstractSolver
-from physode.training.batch import Batch, SampledInputs
+from physode.training.batch import Batch
 from physode.training.evidence import Evidence
 from physode.training.levenberg_marquardt import Point
 from physode.training.shooting import InitialPrior
@@ -55,7 +55,7 @@ class DescentProblem:
     def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of squared residuals and number of measurements of each observed state over some windows."""
         before = self.batch.values[rows]
-        inputs = SampledInputs(self.batch.inputs.time[rows], self.batch.inputs.values[rows])
+        inputs = self.batch.inputs.take(rows)
         counted = _Counted(self.vector_field)
         states = self.solver.integrate(counted, initial, self.batch.time[rows], inputs, self.max_step)
         self.n_evaluations += counted.calls

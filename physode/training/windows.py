@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physode.training.batch import Batch, SampledInputs
+from physode.training.batch import Batch
 
 __all__ = ["Windows", "cut_windows"]
 
@@ -31,8 +31,7 @@ class Windows:
 
     def choose(self, which: Tensor) -> Windows:
         """Keep some windows, given their positions."""
-        samples = self.batch.inputs
-        batch = Batch(self.batch.time[which], self.batch.values[which], SampledInputs(samples.time[which], samples.values[which]))
+        batch = Batch(self.batch.time[which], self.batch.values[which], self.batch.inputs.take(which))
         return Windows(batch, self.rows[which], self.columns[which])
 
     def pick_initial(self, states: Tensor) -> Tensor:
