@@ -19,7 +19,7 @@ from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
 from physode.training.result import FitResult, Progress
-from physode.trajectories import validate, values
+from physode.trajectories import input_values, validate, values
 
 __all__ = ["AbstractModel"]
 
@@ -292,7 +292,7 @@ class AbstractModel(ABC):
         return self._fitted().predict(ds, warmup)
 
     def simulate(
-        self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, ArrayLike] | None = None
+        self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, Any] | None = None
     ) -> xr.Dataset:
         """Run the model from given initial states.
 
@@ -303,8 +303,9 @@ class AbstractModel(ABC):
             latent components take their mean over the training record.
         time : array of float, shape (n,)
             Increasing, at least two, in the record's unit of time.
-        inputs : mapping of str to array, optional
-            u on `time`, for a model with inputs.
+        inputs : mapping of str to array or (times, values), optional
+            For a model with inputs: u on `time`, or with sample times of its own, which must cover `time`; values of shape (n,), or
+            (trajectory, n). Between samples it is what it was in the training record: linear, or held.
 
         Returns
         -------
@@ -320,7 +321,8 @@ class AbstractModel(ABC):
         """Slopes d<state>_dt of all states along the prediction of a record."""
         dynamics, states = self._fitted(), self.predict(ds)
         z = values(states, self.states)
-        u = values(ds, dynamics.layout.inputs).reshape(-1, len(dynamics.layout.inputs)) if dynamics.layout.inputs else None
+        names = dynamics.layout.inputs
+        u = input_values(ds, names).reshape(-1, len(names)) if names else None
         slopes = self.rhs(0.0, z.reshape(-1, z.shape[-1]), u).reshape(z.shape)
         units = self.units
         return xr.Dataset(
@@ -328,7 +330,7 @@ class AbstractModel(ABC):
                 f"d{name}_dt": (states[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "role": "slope"})
                 for k, name in enumerate(self.states)
             },
-            coords=ds.coords,
+            coords=states.coords,
         )
 
     def score(self, ds: xr.Dataset, warmup: int | None = None, *, metric: str = "r2") -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError, FitError
 from physode.models.dynamics import LearnedDynamics
-from physode.models.encoding import encode, finite_inputs
+from physode.models.encoding import encode
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import RungeKuttaSolver, by_hand, get_solver
@@ -21,7 +21,7 @@ from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fi
 from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
-from physode.trajectories import times, values
+from physode.trajectories import input_values, on_one_clock, times, values
 
 if TYPE_CHECKING:
     from physode.models.base import AbstractModel
@@ -46,6 +46,8 @@ def train(
     """Fit the field of a model to a record; see `AbstractModel.fit`."""
     started = clock.perf_counter()
     layout = model._layout(ds)
+    whole = on_one_clock(ds)
+    observed, ds = np.isfinite(times(ds)), whole.record
     raw = smooth(times(ds), values(ds, layout.observed))
     mean, scale, time_scale = measure(raw)
     scaling = _scaling(model, layout, ds, mean, scale, time_scale)
@@ -86,7 +88,7 @@ def train(
                 fitted.noise.numpy(),
                 model._initial_precision(layout),
                 _latent_map(layout, raw, mean, scale, time_scale, states),
-                (states * scaling.scale + scaling.mean)[np.isfinite(states).all(-1)],
+                _at_observations(states * scaling.scale + scaling.mean, whole.rows, observed),
                 start,
             )
 
@@ -101,6 +103,12 @@ def train(
     return dynamics(fitted), result
 
 
+def _at_observations(states: Array, rows: NDArray[np.intp], observed: NDArray[np.bool_]) -> Array:
+    """States at the observations alone, shape (n, n_states); rows of the inputs' samples are left out."""
+    found = np.take_along_axis(states, rows[..., None], axis=1)
+    return np.asarray(found[observed & np.isfinite(found).all(-1)])
+
+
 def _refuse_constant(layout: Layout, scale: Array) -> None:
     for name, size in zip(layout.states, scale, strict=True):
         if not size > 0:
@@ -111,7 +119,7 @@ def _refuse_constant(layout: Layout, scale: Array) -> None:
 
 def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, scale: Array, time_scale: float) -> Scaling:
     full_mean, full_scale = model._scales(layout, mean, scale, time_scale)
-    u = finite_inputs(ds, layout.inputs)
+    u = input_values(ds, layout.inputs)
     axes = (0, 1)
     if not layout.inputs:
         return Scaling(full_mean, full_scale, np.zeros(0), np.ones(0), time_scale)

@@ -10,7 +10,7 @@ from physode.trajectories.clocks import input_values, own_clock_names, sample_ti
 from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, interpolation, sample_names, state_names, times, values
 from physode.trajectories.structure import check_structure
 
-__all__ = ["validate"]
+__all__ = ["check_inputs", "validate"]
 
 
 def validate(ds: xr.Dataset) -> xr.Dataset:
@@ -56,7 +56,7 @@ def validate(ds: xr.Dataset) -> xr.Dataset:
     _check_padding(ds)
     _check_rows(ds, states)
     _check_states(ds, states)
-    _check_inputs(ds)
+    check_inputs(ds)
     return ds
 
 
@@ -135,7 +135,8 @@ def _check_states(ds: xr.Dataset, states: list[str]) -> None:
             )
 
 
-def _check_inputs(ds: xr.Dataset) -> None:
+def check_inputs(ds: xr.Dataset) -> None:
+    """Raise DataError unless every input is known along all observations."""
     for name in input_names(ds):
         bad = ~np.isnan(sample_times(ds, name)) & np.isnan(ds[name].values)
         if bad.any() and "interpolation" not in ds[name].attrs:
