@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from physode.models.layout import Layout
 from physode.models.scaling import Scaling
 from physode.training.batch import Batch, SampledInputs
 from physode.trajectories import input_values, interpolation, provenance, time_dim, times, values
+from physode.trajectories.noise import NOISE_SUFFIX
 
-__all__ = ["decode", "driving_record", "encode"]
+__all__ = ["decode", "driving_record", "encode", "noise_levels"]
 
 Array = NDArray[np.float64]
 
@@ -41,7 +42,9 @@ def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:
     measured = torch.from_numpy((values(ds, layout.observed) - mean) / scale)
     u = (input_values(ds, layout.inputs) - scaling.input_mean) / scaling.input_scale
     held = tuple(interpolation(ds[name]) == "previous" for name in layout.inputs)
-    return Batch(scaled_time, measured, SampledInputs(scaled_time, torch.from_numpy(u), held))
+    weight = noise_levels(ds, layout.observed)[1]
+    weights = None if weight is None else torch.from_numpy(weight)
+    return Batch(scaled_time, measured, SampledInputs(scaled_time, torch.from_numpy(u), held), weights)
 
 
 def driving_record(layout: Layout, inputs: Mapping[str, Any], coords: Mapping[str, Any]) -> xr.Dataset:
@@ -77,6 +80,31 @@ def driving_record(layout: Layout, inputs: Mapping[str, Any], coords: Mapping[st
         attrs = {"interpolation": "linear", **layout.attrs[name]}
         ds[name] = (("trajectory", "input_time" if isinstance(inputs[name], tuple) else "time"), on, attrs)
     return ds.assign_coords(input_time=("input_time", knots)) if own else ds
+
+
+def noise_levels(ds: xr.Dataset, names: Sequence[str]) -> tuple[Array, Array | None]:
+    """Read the noise that a record states.
+
+    Returns
+    -------
+    level : ndarray, shape (len(names),)
+        One over the root of the mean precision of a state's measurements; 0 where no noise, or none, is stated.
+    weight : ndarray, shape (trajectory, n, len(names)), or None
+        Precision of each measurement against that mean, 1 where nothing was measured; None where the noise is the same for all.
+    """
+    data = values(ds, names)
+    level, weight, varies = np.zeros(len(names)), np.ones_like(data), False
+    for k, name in enumerate(names):
+        if f"{name}{NOISE_SUFFIX}" not in ds:
+            continue
+        stated = ds[f"{name}{NOISE_SUFFIX}"]
+        sigma = np.broadcast_to(stated.values[:, None] if stated.ndim == 1 else stated.values, data.shape[:2])
+        known = np.isfinite(data[..., k]) & np.isfinite(sigma)
+        if known.any() and (sigma[known] > 0).all():
+            precision = sigma[known] ** -2.0
+            level[k], weight[known, k] = 1 / np.sqrt(precision.mean()), precision / precision.mean()
+            varies |= bool(np.ptp(sigma[known]) > 0)
+    return level, weight if varies else None
 
 
 def decode(states: Array, ds: xr.Dataset, layout: Layout, action: str) -> xr.Dataset:

@@ -66,11 +66,25 @@ class Batch:
     values : Tensor, shape (batch, observations, n_observed)
         NaN where nothing was measured.
     inputs : SampledInputs
+    weight : Tensor, shape (batch, observations, n_observed), optional
+        Precision of each measurement against the mean over its state; all the same without it.
     """
 
     time: Tensor
     values: Tensor
     inputs: SampledInputs
+    weight: Tensor | None = None
+
+    @property
+    def root(self) -> Tensor:
+        """What residuals are multiplied by: the root of the weight, 0 where nothing was measured."""
+        measured = self.values.isfinite()
+        return measured.to(self.values.dtype) if self.weight is None else torch.where(measured, self.weight.sqrt(), 0.0)
+
+    def choose(self, rows: Tensor) -> Batch:
+        """Keep some trajectories."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Batch(self.time[rows], self.values[rows], self.inputs.take(rows), weight)
 
     def take(self, rows: Tensor, columns: Tensor) -> Batch:
         """Cut windows: row `rows[i]`, columns `columns[i]`, where a column of -1 stands for padding."""
@@ -79,14 +93,17 @@ class Batch:
         time = torch.where(inside, self.time[rows[:, None], safe], torch.nan)
         values = torch.where(inside[..., None], self.values[rows[:, None], safe], torch.nan)
         u = self.inputs.values[rows[:, None], safe] if self.inputs.values.shape[-1] else values[..., :0]
-        return Batch(time, values, replace(self.inputs, time=time, values=u))
+        weight = None if self.weight is None else self.weight[rows[:, None], safe]
+        return Batch(time, values, replace(self.inputs, time=time, values=u), weight)
 
     def first(self, count: int) -> Batch:
         """Keep the first `count` observations of every trajectory (inputs are kept whole)."""
-        return Batch(self.time[:, :count], self.values[:, :count], self.inputs)
+        weight = None if self.weight is None else self.weight[:, :count]
+        return Batch(self.time[:, :count], self.values[:, :count], self.inputs, weight)
 
     def until(self, row: Tensor) -> Batch:
         """Keep the observations of each trajectory up to and with one, given by its position (inputs are kept whole)."""
         short = self.first(int(row.max()) + 1)
         kept = torch.arange(short.time.shape[1], device=row.device) <= row[:, None]
-        return Batch(torch.where(kept, short.time, torch.nan), torch.where(kept[..., None], short.values, torch.nan), self.inputs)
+        time, values = torch.where(kept, short.time, torch.nan), torch.where(kept[..., None], short.values, torch.nan)
+        return replace(short, time=time, values=values)

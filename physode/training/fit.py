@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -229,7 +230,8 @@ class _Stages:
         longest = min(int(counts.max()) - 1, LONGEST)
         gap = float(self.batch.time.diff(dim=1).nanmedian())
         unknowns = self.guess.states.shape[-1] / len(self.observed)
-        length = max(2, round(FIRST_DURATION / gap), int(unknowns) + 1)
+        measured = self.batch.values.isfinite().any(-1).sum() / self.batch.time.isfinite().sum()
+        length = max(2, round(FIRST_DURATION / gap), math.ceil((int(unknowns) + 1) / float(measured)))
         out = []
         while length < longest / 1.5:
             out.append(length)
@@ -270,7 +272,8 @@ class _Stages:
 
     def _squares(self, windows: Windows, states: Tensor) -> Tensor:
         """Squared residuals; NaN where nothing was measured."""
-        return (states[..., list(self.observed)] - windows.batch.values).square()
+        squares = (states[..., list(self.observed)] - windows.batch.values).square()
+        return squares if windows.batch.weight is None else squares * windows.batch.weight
 
     @property
     def _by_curvature(self) -> bool:

@@ -54,13 +54,13 @@ class DescentProblem:
 
     def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of squared residuals and number of measurements of each observed state over some windows."""
-        before = self.batch.values[rows]
-        inputs = self.batch.inputs.take(rows)
+        batch = self.batch.choose(rows)
+        before = batch.values
         counted = _Counted(self.vector_field)
-        states = self.solver.integrate(counted, initial, self.batch.time[rows], inputs, self.max_step)
+        states = self.solver.integrate(counted, initial, batch.time, batch.inputs, self.max_step)
         self.n_evaluations += counted.calls
         mask = before.isfinite()
-        residual = torch.where(mask, states[..., list(self.observed)] - before.nan_to_num(0.0), 0.0)
+        residual = torch.where(mask, (states[..., list(self.observed)] - before.nan_to_num(0.0)) * batch.root, 0.0)
         return residual.square().sum((0, 1)), mask.sum((0, 1))
 
     def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:

@@ -88,7 +88,7 @@ def refine_initial_states(
     """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
-    mask, target = batch.values.isfinite(), batch.values.nan_to_num(0.0)
+    mask, target, weight = batch.values.isfinite(), batch.values.nan_to_num(0.0), batch.root / variance.sqrt()
     columns = list(observed)
     n = initial.shape[1]
 
@@ -96,7 +96,7 @@ def refine_initial_states(
         """All stages, weighted residuals, and the cost of each trajectory."""
         stages = integrate_runge_kutta(tableau, field, start, grid, batch.inputs)
         reached = stages.states.gather(1, grid.index[..., None].expand(-1, -1, n))[..., columns]
-        residual = torch.where(mask, reached - target, 0.0) / variance.sqrt()
+        residual = torch.where(mask, (reached - target) * weight, 0.0)
         cost = residual.square().sum((1, 2)) + (precision * (start - mean).square()).sum(1)
         return stages, residual, cost.nan_to_num(torch.inf)
 
@@ -106,7 +106,7 @@ def refine_initial_states(
     stages, residual, cost = attempt(initial)
     damping = torch.full_like(cost, 1e-3)
     for _ in range(ITERATIONS):
-        root = (mask / variance.sqrt())[..., None]
+        root = weight[..., None]
         by_initial, _ = trajectory_derivatives(tableau, by_state_alone, stages, grid)
         jacobian = (by_initial[:, :, columns] * root).flatten(1, 2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)

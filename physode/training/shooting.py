@@ -63,7 +63,7 @@ class ShootingProblem(AbstractProblem):
 
     def __post_init__(self) -> None:
         self.mask = self.batch.values.isfinite()
-        self.target = self.batch.values.nan_to_num(0.0)
+        self.root, self.target = self.batch.root, self.batch.values.nan_to_num(0.0)
         self.counts = self.mask.sum((0, 1)).to(self.target.dtype)
         self.initial_precision = self.prior.precision
         self._last: tuple[Tensor, Tensor, Stages] | None = None
@@ -108,7 +108,7 @@ class ShootingProblem(AbstractProblem):
         grid = self._grid(rows)
         stages = Stages(stages.states[rows], stages.inner[rows], stages.time[rows], stages.inputs[rows])
         by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
-        root = (weight.sqrt() * self.mask[rows])[..., None]
+        root = (weight.sqrt() * self.root[rows])[..., None]
         observed = list(self.observed)
         a = (by_initial[:, :, observed] * root).flatten(1, 2)
         b = (by_parameters[:, :, observed] * root).flatten(1, 2)
@@ -131,7 +131,7 @@ class ShootingProblem(AbstractProblem):
         return integrate_runge_kutta(self.tableau, self.vector_field, initial, self.grid, self.batch.inputs)
 
     def _residual(self, states: Tensor, rows: slice) -> Tensor:
-        return torch.where(self.mask[rows], states[..., list(self.observed)] - self.target[rows], 0.0)
+        return torch.where(self.mask[rows], (states[..., list(self.observed)] - self.target[rows]) * self.root[rows], 0.0)
 
     @staticmethod
     def _at_observations(stages: Stages, grid: StepGrid) -> Tensor:

@@ -31,8 +31,7 @@ class Windows:
 
     def choose(self, which: Tensor) -> Windows:
         """Keep some windows, given their positions."""
-        batch = Batch(self.batch.time[which], self.batch.values[which], self.batch.inputs.take(which))
-        return Windows(batch, self.rows[which], self.columns[which])
+        return Windows(self.batch.choose(which), self.rows[which], self.columns[which])
 
     def pick_initial(self, states: Tensor) -> Tensor:
         """Initial state of each window from states of shape (trajectories, observations, n_states)."""

@@ -90,7 +90,9 @@ def from_numpy(
     clock = None if input_time is None else _per_trajectory(input_time, len(blocks), "input_time")
     for i, (label, block) in enumerate(zip(labels.tolist(), blocks, strict=True)):
         if len(per_trajectory[i]) != len(block):
-            raise DataError(f"trajectory {label!r} has {len(block)} rows of values but {len(per_trajectory[i])} of 'time'; give one for each row.")
+            raise DataError(
+                f"trajectory {label!r} has {len(block)} rows of values but {len(per_trajectory[i])} of 'time'; give one for each row."
+            )
         wanted, of = (len(block), "rows of values") if clock is None else (len(clock[i]), "times in input_time")
         for name, series in driven.items():
             if len(series[i]) != wanted:

@@ -149,10 +149,12 @@ def rows_of(clock: Array, every: Array) -> Rows:
     """Position of each time of a clock in a union that has it; for NaN the last one."""
     ends = np.isfinite(every).sum(axis=1) - 1
     found = [np.searchsorted(union[: end + 1], row) for row, union, end in zip(clock, every, ends, strict=True)]
-    return np.minimum(np.array(found, dtype=np.intp).reshape(clock.shape), ends[:, None])
+    return np.asarray(np.minimum(np.array(found, dtype=np.intp).reshape(clock.shape), ends[:, None]))
 
 
-def spread(values: NDArray[np.generic], rows: Rows, clock: Array, shape: tuple[int, ...], blank: float | str = np.nan) -> NDArray[np.generic]:
+def spread(
+    values: NDArray[np.generic], rows: Rows, clock: Array, shape: tuple[int, ...], blank: float | str = np.nan
+) -> NDArray[np.generic]:
     """Lay values of shape (trajectory, n) out over the rows of a union, `blank` where it has none."""
     out = np.full(shape, blank, dtype=values.dtype)
     trajectory, place = np.nonzero(np.isfinite(clock))

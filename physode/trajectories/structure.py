@@ -77,8 +77,8 @@ def _check_input_clock(ds: xr.Dataset) -> None:
         return
     if len(found) > 1:
         raise DataError(
-            "the record has the dimensions 'input_time' (inputs sampled at the same times in all trajectories) and 'input_obs' (at times of "
-            "their own); use one of them."
+            "the record has the dimensions 'input_time' (inputs sampled at the same times in all trajectories) and 'input_obs' (at times "
+            "of their own); use one of them."
         )
     dims = ("input_time",) if found == ["input_time"] else ("trajectory", "input_obs")
     if "input_time" not in ds.coords:
@@ -113,9 +113,8 @@ def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
     if role in ("noise", "parameter"):
         if set(variable.dims) - {"trajectory"} and not (role == "noise" and variable.dims == ("trajectory", dim)):
             each = ", or one for each measurement" if role == "noise" else ""
-            raise DataError(
-                f"{where} has the role {role!r} and the dimensions {variable.dims}; it must be one number, or one for each trajectory{each}."
-            )
+            found = f"{where} has the role {role!r} and the dimensions {variable.dims}"
+            raise DataError(f"{found}; it must be one number, or one for each trajectory{each}.")
     elif variable.dims not in along:
         raise DataError(
             f"{where} has the dimensions {variable.dims}, not ('trajectory', {dim!r}); "

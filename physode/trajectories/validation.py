@@ -99,7 +99,7 @@ def _check_finite(ds: xr.Dataset) -> None:
 
 
 def _check_padding(ds: xr.Dataset) -> None:
-    clocks = {name: "time" for name in sample_names(ds)} | {name: "input_time" for name in own_clock_names(ds)}
+    clocks = dict.fromkeys(sample_names(ds), "time") | dict.fromkeys(own_clock_names(ds), "input_time")
     for name, clock in clocks.items():
         bad = np.isnan(sample_times(ds, name)) & ~np.isnan(ds[name].values)
         if bad.any():
