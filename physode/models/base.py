@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from physode.errors import DataError, NotFittedError, PhysodeError, unknown_name
 from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
+from physode.models.failures import warn_of_failures
 from physode.models.layout import Layout
 from physode.models.seen import digests, shares
 from physode.models.train import train
@@ -133,8 +134,9 @@ class AbstractModel(ABC):
         ----------
         ds : xarray.Dataset
             A record (`physode.validate`). Missing values are NaN; a state of which only some values are known, such as a velocity
-            at the first time alone, is fitted where it is known. Noise given as ``<state>_noise_std`` is used as it is, otherwise
-            it is estimated.
+            at the first time alone, is fitted where it is known. Noise given as ``<state>_noise_std`` is used as it is, with one number
+            for each trajectory or measurement as its weight, otherwise it is estimated. Inputs are linear or held between samples,
+            on a clock of their own or that of the observations; steps end at their samples.
         seed : int, default 0
             For the initial weights.
         validation : xarray.Dataset, optional
@@ -285,15 +287,16 @@ class AbstractModel(ABC):
         Returns
         -------
         xarray.Dataset
-            All states, latent ones included, on the coordinates of `ds`.
+            All states, latent ones included, on the coordinates of `ds`. Where the learned field runs away, values are NaN from there on,
+            and one `SimulationWarning` says in which trajectory and when.
         """
         if warmup is not None and warmup < 1:
             raise PhysodeError(f"warmup is {warmup}; give the number of observations, at least 1, or None for all.")
-        return self._fitted().predict(ds, warmup)
+        result = self._fitted().predict(ds, warmup)
+        warn_of_failures(self._fitted(), result, ds)
+        return result
 
-    def simulate(
-        self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, Any] | None = None
-    ) -> xr.Dataset:
+    def simulate(self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, Any] | None = None) -> xr.Dataset:
         """Run the model from given initial states.
 
         Parameters
@@ -310,12 +313,14 @@ class AbstractModel(ABC):
         Returns
         -------
         xarray.Dataset
-            Dimensions (trajectory, time).
+            Dimensions (trajectory, time); NaN where the learned field runs away, with a `SimulationWarning`.
         """
         grid = np.asarray(time, dtype=np.float64)
         if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
             raise PhysodeError("time must be a sequence of at least two increasing numbers.")
-        return self._fitted().simulate(initial_state, grid, inputs or {})
+        result, drive = self._fitted().simulate(initial_state, grid, inputs or {})
+        warn_of_failures(self._fitted(), result, drive)
+        return result
 
     def vector_field(self, ds: xr.Dataset) -> xr.Dataset:
         """Slopes d<state>_dt of all states along the prediction of a record."""

@@ -17,9 +17,11 @@ from physode.errors import PhysodeError
 from physode.fields.base import AbstractField
 from physode.models.compiled import CompiledField, compile_field
 from physode.models.encoding import decode, driving_record, encode
+from physode.models.failures import from_there_on_missing
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
 from physode.solvers import AbstractSolver
+from physode.solvers.adaptive import MOST_STEPS, AdaptiveSolver
 from physode.training.batch import Batch
 from physode.training.initial_states import estimate_initial_states
 from physode.training.smoothing import smooth
@@ -86,6 +88,12 @@ class LearnedDynamics:
     def dtype(self) -> torch.dtype:
         """Type of the learned parameters."""
         return self._weights[0].dtype
+
+    @property
+    def step(self) -> float:
+        """Largest step of a prediction, in the record's unit of time; of an adaptive solver, the time constant over its most steps."""
+        own = self.max_step / FINER if not isinstance(self.solver, AdaptiveSolver) else 1 / MOST_STEPS
+        return own * self.scaling.time_scale
 
     @property
     def _compiled(self) -> CompiledField | None:
@@ -188,8 +196,8 @@ class LearnedDynamics:
         start[:, self.initial_precision == HELD] = 0.0  # augmented components that start at zero by definition
         return torch.from_numpy(start)
 
-    def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, Any]) -> xr.Dataset:
-        """Run the field from given states; see `AbstractModel.simulate`."""
+    def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, Any]) -> tuple[xr.Dataset, xr.Dataset]:
+        """Run the field from given states, see `AbstractModel.simulate`; give the inputs' record as well."""
         start = self._complete(initial_state)
         coords = {"trajectory": np.arange(len(start)), "time": ("time", time, {"units": self.layout.time_units})}
         drive = driving_record(self.layout, inputs, coords)
@@ -198,7 +206,7 @@ class LearnedDynamics:
         batch = encode(whole.record, replace(self.layout, observed=()), self.scaling)
         scaled = torch.from_numpy((start - self.scaling.mean) / self.scaling.scale)
         states = np.take_along_axis(self._run(scaled, batch), whole.rows[..., None], axis=1)
-        return decode(states, xr.Dataset(coords=coords), self.layout, "simulate")
+        return decode(states, xr.Dataset(coords=coords), self.layout, "simulate"), drive
 
     def _complete(self, initial_state: Mapping[str, ArrayLike]) -> Array:
         """Full initial states from those given; what is latent and not given takes its mean over the training record."""
@@ -223,5 +231,4 @@ class LearnedDynamics:
     def _run(self, initial: Tensor, batch: Batch) -> Array:
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
-        out: Array = states.numpy() * self.scaling.scale + self.scaling.mean
-        return out
+        return from_there_on_missing(states.numpy() * self.scaling.scale + self.scaling.mean)

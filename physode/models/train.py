@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError, FitError
 from physode.models.dynamics import LearnedDynamics
-from physode.models.encoding import encode
+from physode.models.encoding import encode, noise_levels
+from physode.models.failures import describe
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import RungeKuttaSolver, by_hand, get_solver
+from physode.training.batch import Batch
 from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
 from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
+from physode.training.windows import cut_windows
 from physode.trajectories import input_values, on_one_clock, times, values
 
 if TYPE_CHECKING:
@@ -95,10 +98,8 @@ def train(
         judge = None if validation is None else lambda fitted: _misfit(dynamics(fitted), validation)
         fitted = fit_field(field, batch, layout.index, guess, settings, report, judge)
     if not np.isfinite(fitted.loss) and fitted.status not in ("interrupted", "time_budget", "stopped"):
-        raise FitError(
-            "no window of the record could be integrated with the warm-started field. Look at the record for outliers or a wrong time "
-            "unit, or try solver='implicit-midpoint' for a stiff one."
-        )
+        where = _lost_window(dynamics(fitted), fitted, batch, guess, ds)
+        raise FitError(f"no windows of the record could be integrated with the warm-started field{where}.")
     result = _result(fitted, layout, scaling, ds, history, clock.perf_counter() - started)
     return dynamics(fitted), result
 
@@ -107,6 +108,23 @@ def _at_observations(states: Array, rows: NDArray[np.intp], observed: NDArray[np
     """States at the observations alone, shape (n, n_states); rows of the inputs' samples are left out."""
     found = np.take_along_axis(states, rows[..., None], axis=1)
     return np.asarray(found[observed & np.isfinite(found).all(-1)])
+
+
+def _lost_window(dynamics: LearnedDynamics, fitted: Fitted, batch: Batch, guess: Guess, ds: xr.Dataset) -> str:
+    """Say which window of a record ran away first, and when."""
+    windows = cut_windows(batch, max(fitted.intervals, 1))
+    with torch.no_grad():
+        initial = windows.pick_initial(guess.states)
+        found = dynamics.solver.integrate(dynamics.field, initial, windows.batch.time, windows.batch.inputs, fitted.max_step)
+    lost = (~found.isfinite().all(-1) & windows.batch.time.isfinite()).numpy()
+    if not lost.any():
+        return ": its residuals are too large for a number. Look at the record for outliers or a wrong time unit"
+    window = int(lost.any(1).argmax())
+    row, column = int(windows.rows[window]), windows.columns[window, : max(int(lost[window].argmax()), 1)].numpy()
+    states = found[window, : len(column)].numpy() * dynamics.scaling.scale + dynamics.scaling.mean
+    u = input_values(ds, dynamics.layout.inputs)[row, column]
+    text = describe(dynamics, ds["trajectory"].values[row].item(), times(ds)[row, column], states, u)
+    return f"; {text}; or look at the record for outliers or a wrong time unit"
 
 
 def _refuse_constant(layout: Layout, scale: Array) -> None:
@@ -132,15 +150,14 @@ def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed
     mean, scale, unit = scaling.mean[index], scaling.scale[index], scaling.time_scale
     observed = ((raw.value - mean) / scale, raw.first * unit / scale, raw.second * unit**2 / scale)
     states, slopes = model._guess(layout, observed, rng)
-    known = [f"{name}_noise_std" in ds for name in layout.observed]
-    given = [float(ds[f"{name}_noise_std"].mean()) if k else 0.0 for name, k in zip(layout.observed, known, strict=True)]
-    known = [k and value > 0 for k, value in zip(known, given, strict=True)]
+    given = noise_levels(ds, layout.observed)[0]
+    known = given > 0
     noise = np.where(known, given, raw.noise) / scale
     return Guess(
         torch.from_numpy(states),
         torch.from_numpy(slopes),
         torch.from_numpy(noise),
-        torch.tensor(known),
+        torch.from_numpy(known),
         torch.from_numpy(model._initial_precision(layout)),
     )
 
@@ -163,6 +180,7 @@ def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
     data = values(validation, names)
     warmup = max(3, -(-data.shape[1] // 4))
     error = (values(dynamics.predict(validation, warmup), names) - data)[:, warmup:]
+    error[np.isnan(error) & np.isfinite(data[:, warmup:])] = np.inf  # a forecast that ran away is no forecast
     return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
 
 
