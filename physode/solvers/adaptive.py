@@ -17,7 +17,7 @@ from physode.solvers.runge_kutta import Inputs
 __all__ = ["ADAPTIVE", "MOST_STEPS", "AdaptiveSolver"]
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
-MOST_STEPS = 10_000
+MOST_STEPS = 100_000
 """Steps between two observations after which an integration is given up: an explicit method takes more on a stiff field alone."""
 
 
