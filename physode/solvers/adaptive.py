@@ -96,7 +96,9 @@ class AdaptiveSolver(AbstractSolver):
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
         if states is None:  # one that runs away must not stop the others
             alone = [_Alone(with_inputs, row, initial) for row in range(len(initial))]
-            states = torch.cat([self._as_far_as_it_goes(rate, initial[k : k + 1], valid) for k, rate in enumerate(alone)], dim=1)
+            together = len(initial) > 1
+            each = [self._as_far_as_it_goes(rate, initial[k : k + 1], valid, together=together) for k, rate in enumerate(alone)]
+            states = torch.cat(each, dim=1)
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)
 
@@ -109,9 +111,9 @@ class AdaptiveSolver(AbstractSolver):
                 raise
             return None
 
-    def _as_far_as_it_goes(self, rate: nn.Module, initial: Tensor, time: Tensor) -> Tensor:
-        """Integrate one trajectory from observation to observation if it cannot be done at once; NaN from where it fails."""
-        states = self._try(rate, initial, time, kinks=True)
+    def _as_far_as_it_goes(self, rate: nn.Module, initial: Tensor, time: Tensor, *, together: bool) -> Tensor:
+        """Integrate one trajectory, at once if it failed `together` with others, else from observation to observation; NaN where it fails."""
+        states = self._try(rate, initial, time, kinks=True) if together else None
         if states is not None:
             return states
         out = initial.expand(len(time), -1, -1).clone()

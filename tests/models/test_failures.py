@@ -40,14 +40,13 @@ RUNS_AWAY = (
 )
 
 
-@pytest.mark.parametrize("solver", ["rk4", "dopri5"])
+@pytest.mark.parametrize("solver", ["rk4", "midpoint"])
 def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> None:
     model, time = with_rate(50.0, solver), np.linspace(0, 32, 17)
     with pytest.warns(SimulationWarning, match=RUNS_AWAY):
-        run = model.simulate({"z": [1.0, 0.0]}, time)["z"].values
+        run = model.simulate({"z": 1.0}, time)["z"].values
     lost = np.isnan(run[0])
     assert not lost[:5].any() and lost[-1] and (np.diff(lost.astype(int)) >= 0).all()
-    np.testing.assert_allclose(run[1], 0.0, atol=1e-3)  # the other one is not stopped, though 0 itself is unstable
 
 
 def test_a_prediction_names_the_first_trajectory_and_the_others() -> None:

@@ -132,7 +132,7 @@ def test_a_split_by_time_keeps_the_samples_that_drive_each_part() -> None:
     assert linear["input_time"].values.tolist() == [1, 2.5, 9] and linear["time"].values.tolist() == [2, 3]
     alone = select_split(split(held(), by="trajectory"), "test")
     known = alone["input_time"].values[np.isfinite(alone["input_time"].values)]
-    assert known.tolist() == [[-1, 0.5, 1, 2.5], [0, 1.7]][alone["trajectory"].item()]
+    assert known.tolist() == [[-1, 0.5, 1, 2.5, 9], [0, 1.7]][alone["trajectory"].item()]
 
 
 def moved(ds: xr.Dataset, values: object) -> xr.Dataset:
