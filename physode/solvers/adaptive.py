@@ -112,7 +112,7 @@ class AdaptiveSolver(AbstractSolver):
             return None
 
     def _as_far_as_it_goes(self, rate: nn.Module, initial: Tensor, time: Tensor, *, together: bool) -> Tensor:
-        """Integrate one trajectory, at once if it failed `together` with others, else from observation to observation; NaN where it fails."""
+        """Integrate one trajectory, at once if it failed `together` with others, else between observations; NaN where it fails."""
         states = self._try(rate, initial, time, kinks=True) if together else None
         if states is not None:
             return states

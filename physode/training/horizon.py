@@ -72,7 +72,9 @@ def beyond_horizon(
         state = stages.states[torch.arange(len(initial)), grid.index[:, column]]
         when = longer.time[:, : column + 1].nan_to_num(-math.inf).amax(1)
         slope = field(when, state, longer.inputs(when[:, None])[:, 0])
-        growth.append(_mean_log(torch.linalg.matrix_norm(flow[:, column], 2)))
+        carried = flow[:, column]
+        known = carried.isfinite().flatten(1).all(1)  # a window that runs away has no norm
+        growth.append(_mean_log(torch.linalg.matrix_norm(carried[known], 2)))
         speed.append(_mean_log(slope.norm(dim=1)))
     foldings = (growth[1] - speed[1] - growth[0] + speed[0]) * last / (last - intervals)
     bound = RUGGED * (ENOUGH if plenty else 1.0)
