@@ -53,7 +53,7 @@ def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> No
 
 
 def test_a_prediction_names_the_first_trajectory_and_the_others() -> None:
-    model = with_rate(5000.0)
+    model = with_rate(5e7)
     with pytest.warns(SimulationWarning, match=r"trajectory 'fast' .* \(1 more trajectories failed: 'slow'\)") as caught:
         found = model.predict(growth(), warmup=1)
     assert len(caught) == 1

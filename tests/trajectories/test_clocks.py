@@ -215,8 +215,8 @@ def test_noise_may_be_given_for_each_measurement() -> None:
     assert validate(noisy) is noisy
     assert "x_noise_std" in to_dataframe(noisy)
     np.testing.assert_array_equal(
-        on_one_clock(noisy).record["x_noise_std"].isna(),
-        on_one_clock(ds).record["time"].isna() | [[False, True, False, False, True, False], [False, False, True, False, False, True]],
+        np.isnan(on_one_clock(noisy).record["x_noise_std"].values),
+        np.isnan(times(on_one_clock(ds).record)) | [[False, True, False, False, True, False], [False, False, True, False, False, True]],
     )
     sigma[1, 2] = 0.0
     with pytest.raises(DataError, match="variable 'x_noise_std' is zero at trajectory 1, row 3, time 2.0 and not everywhere"):
