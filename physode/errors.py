@@ -13,6 +13,7 @@ __all__ = [
     "NotFittedError",
     "PhysodeError",
     "SimulationError",
+    "SimulationWarning",
     "UnknownNameError",
     "unknown_name",
 ]
@@ -40,6 +41,10 @@ class ExistsError(PhysodeError):
 
 class SimulationError(PhysodeError):
     """An integration could not be carried to its end."""
+
+
+class SimulationWarning(RuntimeWarning):
+    """Some trajectories could not be carried to their end; their values are NaN from there on."""
 
 
 class NotFittedError(PhysodeError):

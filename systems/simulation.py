@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physode.errors import PhysodeError, SimulationError, unknown_name
+from physode.errors import PhysodeError, SimulationError, SimulationWarning, unknown_name
 from physode.systems.dop853 import integrate_dop853
 from physode.systems.forcing import Forcing, resolve_inputs
 from physode.systems.gauss import integrate_gauss
@@ -30,10 +30,6 @@ Array = NDArray[np.float64]
 METHODS = ("DOP853", "Radau", "BDF", "LSODA", "symplectic")
 ON_FAILURE = ("missing", "raise")
 _STEPS_PER_TIME_SCALE = 4
-
-
-class SimulationWarning(RuntimeWarning):
-    """Some trajectories could not be carried to their end; the record holds NaN from there on."""
 
 
 @dataclass(frozen=True)

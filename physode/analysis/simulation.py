@@ -77,7 +77,8 @@ def simulation_error(model: Predictor, ds: xr.Dataset, warmup: int | None) -> xr
     made = model.predict(ds, warmup=warmup)
     names = [name for name in state_names(ds) if name in made.data_vars]
     measured, simulated = values(ds, names)[:, start:], values(made, names)[:, start:]
-    squares = (measured - simulated) ** 2
+    with np.errstate(over="ignore"):
+        squares = (measured - simulated) ** 2
     scored = np.isfinite(measured).sum(axis=1)
     for name, count in zip(names, scored.sum(axis=0), strict=True):
         if not count:

@@ -18,7 +18,7 @@ from physode.comparison.metrics import score_splits
 from physode.comparison.replay import energy_series, velocity_series
 from physode.comparison.store import CellStore
 from physode.systems import System
-from physode.trajectories import input_names, select_split, values
+from physode.trajectories import input_names, input_values, select_split, values
 
 __all__ = ["CELL_FILE", "MODEL_FILE", "Cell", "make_cell", "read_cell", "run_cell"]
 
@@ -165,7 +165,7 @@ def _slopes(model: Any, prediction: xr.Dataset, record: xr.Dataset) -> xr.Datase
     """Evaluate the learned vector field along the predictions that were made, under the names of `model.vector_field`."""
     z, inputs = values(prediction, model.states), input_names(record)
     flat = z.reshape(-1, z.shape[-1])
-    u = [values(record, inputs).reshape(-1, len(inputs))] if inputs else []
+    u = [input_values(record, inputs).reshape(-1, len(inputs))] if inputs else []
     slopes = model.rhs(0.0, flat, *u).reshape(z.shape)
     units = model.units
     variables = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -15,12 +16,13 @@ from tqdm.auto import tqdm
 from physode.errors import DataError, NotFittedError, PhysodeError, unknown_name
 from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
+from physode.models.failures import warn_of_failures
 from physode.models.layout import Layout
 from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
 from physode.training.result import FitResult, Progress
-from physode.trajectories import validate, values
+from physode.trajectories import input_values, validate, values
 
 __all__ = ["AbstractModel"]
 
@@ -148,6 +150,7 @@ class AbstractModel(ABC):
         validation: xr.Dataset | None = None,
         time_budget: float | None = None,
         callback: Callable[[Progress], None] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         progress: bool = False,
     ) -> Self:
         """Fit the model to a record.
@@ -156,8 +159,9 @@ class AbstractModel(ABC):
         ----------
         ds : xarray.Dataset
             A record (`physode.validate`). Missing values are NaN; a state of which only some values are known, such as a velocity
-            at the first time alone, is fitted where it is known. Noise given as ``<state>_noise_std`` is used as it is, otherwise
-            it is estimated.
+            at the first time alone, is fitted where it is known. Noise given as ``<state>_noise_std`` is used as it is, with one number
+            for each trajectory or measurement as its weight, otherwise it is estimated. Inputs are linear or held between samples,
+            on a clock of their own or that of the observations; steps end at their samples.
         seed : int, default 0
             For the initial weights.
         validation : xarray.Dataset, optional
@@ -166,6 +170,10 @@ class AbstractModel(ABC):
             Seconds after which the fit ends with the best model so far.
         callback : callable, optional
             Called with a `Progress` after each accepted step; it may raise `physode.training.StopFit`.
+        checkpoint : path, optional
+            File in which the fit is kept while it runs: every ten seconds, after each stage, and when it is stopped (by the time budget,
+            the callback or Ctrl-C). If it is there already the fit goes on from it, to the numbers that it would have reached without the
+            stop; a file of another model, record or seed is refused. Delete it when it is not needed any more.
         progress : bool, default False
             Show a progress bar with loss and evaluations.
 
@@ -200,7 +208,8 @@ class AbstractModel(ABC):
                 callback(state)
 
         with bar:
-            ((dynamics, result),) = train(self, [ds], [seed], validation=validation, time_budget=time_budget, callback=show)
+            fits = train(self, [ds], [seed], validation=validation, time_budget=time_budget, callback=show, checkpoint=checkpoint)
+        ((dynamics, result),) = fits
         return self._take(ds, dynamics, result)
 
     def _take(self, ds: xr.Dataset, dynamics: LearnedDynamics, result: FitResult) -> Self:
@@ -318,15 +327,16 @@ class AbstractModel(ABC):
         Returns
         -------
         xarray.Dataset
-            All states, latent ones included, on the coordinates of `ds`.
+            All states, latent ones included, on the coordinates of `ds`. Where the learned field runs away, values are NaN from there on,
+            and one `SimulationWarning` says in which trajectory and when.
         """
         if warmup is not None and warmup < 1:
             raise PhysodeError(f"warmup is {warmup}; give the number of observations, at least 1, or None for all.")
-        return self._fitted().predict(ds, warmup)
+        result = self._fitted().predict(ds, warmup)
+        warn_of_failures(self._fitted(), result, ds)
+        return result
 
-    def simulate(
-        self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, ArrayLike] | None = None
-    ) -> xr.Dataset:
+    def simulate(self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, Any] | None = None) -> xr.Dataset:
         """Run the model from given initial states.
 
         Parameters
@@ -336,24 +346,28 @@ class AbstractModel(ABC):
             latent components take their mean over the training record.
         time : array of float, shape (n,)
             Increasing, at least two, in the record's unit of time.
-        inputs : mapping of str to array, optional
-            u on `time`, for a model with inputs.
+        inputs : mapping of str to array or (times, values), optional
+            For a model with inputs: u on `time`, or with sample times of its own, which must cover `time`; values of shape (n,), or
+            (trajectory, n). Between samples it is what it was in the training record: linear, or held.
 
         Returns
         -------
         xarray.Dataset
-            Dimensions (trajectory, time).
+            Dimensions (trajectory, time); NaN where the learned field runs away, with a `SimulationWarning`.
         """
         grid = np.asarray(time, dtype=np.float64)
         if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
             raise PhysodeError("time must be a sequence of at least two increasing numbers.")
-        return self._fitted().simulate(initial_state, grid, inputs or {})
+        result, drive = self._fitted().simulate(initial_state, grid, inputs or {})
+        warn_of_failures(self._fitted(), result, drive)
+        return result
 
     def vector_field(self, ds: xr.Dataset) -> xr.Dataset:
         """Slopes d<state>_dt of all states along the prediction of a record."""
         dynamics, states = self._fitted(), self.predict(ds)
         z = values(states, self.states)
-        u = values(ds, dynamics.layout.inputs).reshape(-1, len(dynamics.layout.inputs)) if dynamics.layout.inputs else None
+        names = dynamics.layout.inputs
+        u = input_values(ds, names).reshape(-1, len(names)) if names else None
         slopes = self.rhs(0.0, z.reshape(-1, z.shape[-1]), u).reshape(z.shape)
         units = self.units
         return xr.Dataset(
@@ -361,7 +375,7 @@ class AbstractModel(ABC):
                 f"d{name}_dt": (states[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "role": "slope"})
                 for k, name in enumerate(self.states)
             },
-            coords=ds.coords,
+            coords=states.coords,
         )
 
     def score(self, ds: xr.Dataset, warmup: int | None = None, *, metric: str = "r2") -> float:

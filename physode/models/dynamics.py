@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +16,16 @@ from torch import Tensor
 from physode.errors import PhysodeError
 from physode.fields.base import AbstractField
 from physode.models.compiled import CompiledField, compile_field
-from physode.models.encoding import decode, encode
+from physode.models.encoding import decode, driving_record, encode
+from physode.models.failures import from_there_on_missing
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
 from physode.solvers import AbstractSolver
-from physode.training.batch import Batch, SampledInputs
+from physode.solvers.adaptive import MOST_STEPS, AdaptiveSolver
+from physode.training.batch import Batch
 from physode.training.initial_states import estimate_initial_states
 from physode.training.smoothing import smooth
+from physode.trajectories import check_inputs, on_one_clock
 
 __all__ = ["LearnedDynamics", "to_numpy"]
 
@@ -84,6 +88,12 @@ class LearnedDynamics:
     def place(self) -> tuple[torch.device, torch.dtype]:
         """Where the learned parameters lie, and their type."""
         return self._weights[0].device, self._weights[0].dtype
+
+    @property
+    def step(self) -> float:
+        """Largest step of a prediction, in the record's unit of time; of an adaptive solver, the time constant over its most steps."""
+        own = self.max_step / FINER if not isinstance(self.solver, AdaptiveSolver) else 1 / MOST_STEPS
+        return own * self.scaling.time_scale
 
     @property
     def _compiled(self) -> CompiledField | None:
@@ -153,8 +163,12 @@ class LearnedDynamics:
 
     def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
         """Run the field along a record from the initial states that explain its first `warmup` observations best."""
-        batch = encode(ds, self.layout, self.scaling)
-        known = batch if warmup is None else batch.first(warmup)
+        self.layout.check(ds)
+        check_inputs(ds)
+        whole = on_one_clock(ds)
+        batch = encode(whole.record, self.layout, self.scaling)
+        rows = torch.from_numpy(whole.rows)
+        known = batch if warmup is None else batch.until(rows[:, min(warmup, rows.shape[1]) - 1])
         guess, precision = self.guess_initial(known), self._tensor(self.initial_precision)
         batch, known = batch.to(*self.place), known.to(*self.place)
         if self.start is not None:
@@ -163,7 +177,8 @@ class LearnedDynamics:
             precision = torch.cat([precision[:n], torch.full_like(precision[n:], HELD)])
         variance = self._tensor(self.noise).square().clamp(min=1e-12)
         initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step)
-        return decode(self._run(initial, batch), ds, self.layout, "predict")
+        states = np.take_along_axis(self._run(initial, batch), whole.rows[..., None], axis=1)
+        return decode(states, ds, self.layout, "predict")
 
     def _start_velocity(self, position: Tensor) -> Tensor:
         if self.start is None:
@@ -184,15 +199,17 @@ class LearnedDynamics:
         start[:, self.initial_precision == HELD] = 0.0  # augmented components that start at zero by definition
         return self._tensor(start)
 
-    def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, ArrayLike]) -> xr.Dataset:
-        """Run the field from given states; see `AbstractModel.simulate`."""
+    def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, Any]) -> tuple[xr.Dataset, xr.Dataset]:
+        """Run the field from given states, see `AbstractModel.simulate`; give the inputs' record as well."""
         start = self._complete(initial_state)
         coords = {"trajectory": np.arange(len(start)), "time": ("time", time, {"units": self.layout.time_units})}
-        grid = torch.from_numpy((time - time[0]) / self.scaling.time_scale).expand(len(start), -1)
-        u = self._driven(inputs, len(start), len(time))
-        batch = Batch(grid, grid.new_zeros(len(start), len(time), 0), SampledInputs(grid, u)).to(*self.place)
+        drive = driving_record(self.layout, inputs, coords)
+        check_inputs(drive)
+        whole = on_one_clock(drive)
+        batch = encode(whole.record, replace(self.layout, observed=()), self.scaling).to(*self.place)
         scaled = self._tensor((start - self.scaling.mean) / self.scaling.scale)
-        return decode(self._run(scaled, batch), xr.Dataset(coords=coords), self.layout, "simulate")
+        states = np.take_along_axis(self._run(scaled, batch), whole.rows[..., None], axis=1)
+        return decode(states, xr.Dataset(coords=coords), self.layout, "simulate"), drive
 
     def _complete(self, initial_state: Mapping[str, ArrayLike]) -> Array:
         """Full initial states from those given; what is latent and not given takes its mean over the training record."""
@@ -214,19 +231,10 @@ class LearnedDynamics:
                 start[:, k] = velocity[:, k - half] * self.scaling.scale[k]
         return start
 
-    def _driven(self, inputs: Mapping[str, ArrayLike], n: int, length: int) -> Tensor:
-        missing = [name for name in self.layout.inputs if name not in inputs]
-        if missing:
-            raise PhysodeError(f"this model is driven by {', '.join(missing)}; give inputs={{'{missing[0]}': values on the time grid}}.")
-        columns = [np.broadcast_to(np.asarray(inputs[name], dtype=np.float64), (n, length)) for name in self.layout.inputs]
-        u = np.stack(columns, axis=-1) if columns else np.zeros((n, length, 0))
-        return torch.from_numpy((u - self.scaling.input_mean) / self.scaling.input_scale)
-
     def _run(self, initial: Tensor, batch: Batch) -> Array:
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
-        out: Array = to_numpy(states) * self.scaling.scale + self.scaling.mean
-        return out
+        return from_there_on_missing(to_numpy(states) * self.scaling.scale + self.scaling.mean)
 
 
 def to_numpy(tensor: Tensor) -> Array:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.errors import DataError
+from physode.errors import PhysodeError
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
 from physode.training.batch import Batch, SampledInputs
-from physode.trajectories import provenance, time_dim, times, values
+from physode.trajectories import input_values, interpolation, provenance, time_dim, times, values
+from physode.trajectories.noise import NOISE_SUFFIX
 
-__all__ = ["decode", "encode", "finite_inputs"]
+__all__ = ["decode", "driving_record", "encode", "noise_levels"]
 
 Array = NDArray[np.float64]
 
 
 def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:
-    """Turn a record into scaled tensors.
+    """Turn a record with its inputs in every row (`on_one_clock`) into scaled tensors.
 
     Returns
     -------
@@ -31,31 +33,78 @@ def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:
     Raises
     ------
     DataError
-        If the record lacks a variable of the layout, or an input is missing at some time.
+        If the record lacks a variable of the layout.
     """
     layout.check(ds)
     time = times(ds)
     mean, scale = scaling.mean[list(layout.index)], scaling.scale[list(layout.index)]
     scaled_time = torch.from_numpy((time - time[:, :1]) / scaling.time_scale)
     measured = torch.from_numpy((values(ds, layout.observed) - mean) / scale)
-    u = (finite_inputs(ds, layout.inputs) - scaling.input_mean) / scaling.input_scale
-    return Batch(scaled_time, measured, SampledInputs(scaled_time, torch.from_numpy(u)))
+    u = (input_values(ds, layout.inputs) - scaling.input_mean) / scaling.input_scale
+    held = tuple(interpolation(ds[name]) == "previous" for name in layout.inputs)
+    weight = noise_levels(ds, layout.observed)[1]
+    weights = None if weight is None else torch.from_numpy(weight)
+    return Batch(scaled_time, measured, SampledInputs(scaled_time, torch.from_numpy(u), held), weights)
 
 
-def finite_inputs(ds: xr.Dataset, names: Sequence[str]) -> Array:
-    """Inputs of a record, shape (trajectory, n, n_inputs), refused where one is missing at a valid time."""
-    time = times(ds)
-    if not names:
-        return np.zeros((*time.shape, 0))
-    u = values(ds, names)
-    missing = np.isfinite(time)[..., None] & ~np.isfinite(u)
-    if missing.any():
-        row, column, which = (int(i) for i in np.argwhere(missing)[0])
-        raise DataError(
-            f"input {names[which]!r} is missing at time {time[row, column]:g} of trajectory {ds['trajectory'].values[row]!r}; "
-            "a model needs its inputs at every time. Fill the gap (for example with interpolate_na) or cut the record there."
+def driving_record(layout: Layout, inputs: Mapping[str, Any], coords: Mapping[str, Any]) -> xr.Dataset:
+    """Make a record of inputs alone, for a simulation on the coordinates `trajectory` and `time`.
+
+    Parameters
+    ----------
+    layout : Layout
+    inputs : mapping of str to array or (times, values)
+        See `AbstractModel.simulate`.
+    coords : mapping
+    """
+    missing = [name for name in layout.inputs if name not in inputs]
+    if missing:
+        raise PhysodeError(
+            f"this model is driven by {', '.join(missing)}; give inputs={{'{missing[0]}': values on the time grid, or (times, values)}}."
         )
-    return u
+    ds = xr.Dataset(coords=coords)
+    n, time = ds.sizes["trajectory"], ds["time"].values
+    pairs = {name: inputs[name] if isinstance(inputs[name], tuple) else (time, inputs[name]) for name in layout.inputs}
+    clocks = {name: np.asarray(clock, dtype=np.float64) for name, (clock, _) in pairs.items()}
+    own = [clock for name, clock in clocks.items() if isinstance(inputs[name], tuple)]
+    knots = np.unique(np.concatenate(own)) if own else time
+    for name, (_, values_) in pairs.items():
+        clock, found = clocks[name], np.asarray(values_, dtype=np.float64)
+        if clock.ndim != 1 or not (np.diff(clock) > 0).all() or found.shape not in ((), clock.shape, (n, len(clock))):
+            raise PhysodeError(
+                f"input {name!r} has {found.shape} values for {clock.shape} times; give one value for each of its increasing times, or "
+                f"one row of them for each of the {n} trajectories."
+            )
+        on = np.full((n, len(knots)), np.nan) if isinstance(inputs[name], tuple) else np.empty((n, len(time)))
+        on[:, np.searchsorted(knots if isinstance(inputs[name], tuple) else time, clock)] = found
+        attrs = {"interpolation": "linear", **layout.attrs[name]}
+        ds[name] = (("trajectory", "input_time" if isinstance(inputs[name], tuple) else "time"), on, attrs)
+    return ds.assign_coords(input_time=("input_time", knots)) if own else ds
+
+
+def noise_levels(ds: xr.Dataset, names: Sequence[str]) -> tuple[Array, Array | None]:
+    """Read the noise that a record states.
+
+    Returns
+    -------
+    level : ndarray, shape (len(names),)
+        One over the root of the mean precision of a state's measurements; 0 where no noise, or none, is stated.
+    weight : ndarray, shape (trajectory, n, len(names)), or None
+        Precision of each measurement against that mean, 1 where nothing was measured; None where the noise is the same for all.
+    """
+    data = values(ds, names)
+    level, weight, varies = np.zeros(len(names)), np.ones_like(data), False
+    for k, name in enumerate(names):
+        if f"{name}{NOISE_SUFFIX}" not in ds:
+            continue
+        stated = ds[f"{name}{NOISE_SUFFIX}"]
+        sigma = np.broadcast_to(stated.values[:, None] if stated.ndim == 1 else stated.values, data.shape[:2])
+        known = np.isfinite(data[..., k]) & np.isfinite(sigma)
+        if known.any() and (sigma[known] > 0).all():
+            precision = sigma[known] ** -2.0
+            level[k], weight[known, k] = 1 / np.sqrt(precision.mean()), precision / precision.mean()
+            varies |= bool(np.ptp(sigma[known]) > 0)
+    return level, weight if varies else None
 
 
 def decode(states: Array, ds: xr.Dataset, layout: Layout, action: str) -> xr.Dataset:
@@ -78,4 +127,5 @@ def decode(states: Array, ds: xr.Dataset, layout: Layout, action: str) -> xr.Dat
         column = states[..., k].copy()
         column[blank] = np.nan
         variables[name] = (dims, column, dict(layout.attrs[name]))
-    return xr.Dataset(variables, coords=ds.coords, attrs=provenance(action))
+    coords = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)}
+    return xr.Dataset(variables, coords, provenance(action))

@@ -61,7 +61,8 @@ class Layout:
 
 
 def _attributes(variable: xr.DataArray, role: str | None = None) -> Attributes:
-    kept = {k: str(variable.attrs[k]) for k in ("units", "long_name", "role", "time_derivative_of", "conjugate_to") if k in variable.attrs}
+    names = ("units", "long_name", "role", "time_derivative_of", "conjugate_to", "interpolation")
+    kept = {k: str(variable.attrs[k]) for k in names if k in variable.attrs}
     return {**kept, "role": role} if role else kept
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.trajectories import values
+from physode.trajectories import input_values, values
 
 __all__ = ["RUN", "digests", "shares"]
 
@@ -53,7 +53,7 @@ def _runs(
     ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], start: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
     """Digest of the run that begins at each sample of a trajectory, and whether anything changes in it."""
-    for y, u in zip(values(ds, observed), values(ds, inputs) if inputs else values(ds, observed)[..., :0], strict=True):
+    for y, u in zip(values(ds, observed), input_values(ds, inputs), strict=True):
         measured = np.isfinite(y[start:]).any(axis=1)
         rows = np.concatenate([y, u], axis=1)[start:][measured].astype(np.float32) + np.float32(0)  # no negative zero
         rows[np.isnan(rows)] = np.nan  # one kind of NaN

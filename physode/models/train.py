@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,19 +18,22 @@ from torch import Tensor
 
 from physode.errors import DataError, FitError
 from physode.fields import AbstractField
-from physode.models.dynamics import LearnedDynamics
-from physode.models.encoding import encode, finite_inputs
+from physode.models.dynamics import LearnedDynamics, to_numpy
+from physode.models.encoding import encode, noise_levels
+from physode.models.failures import describe
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
-from physode.training.batch import stack_records
+from physode.training.batch import Batch, stack_records
 from physode.training.fit import fit_fields
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess, stack_guesses
 from physode.training.initial_states import fit_start
+from physode.training.journal import Journal
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
 from physode.training.stages import NEGLIGIBLE, SMALL_SOLVER_ERROR
-from physode.trajectories import times, values
+from physode.training.windows import cut_windows
+from physode.trajectories import OneClock, input_values, on_one_clock, times, values
 
 if TYPE_CHECKING:
     from physode.models.base import AbstractModel
@@ -48,6 +54,8 @@ class _Frame:
     model: AbstractModel
     layout: Layout
     scaling: Scaling
+    whole: OneClock
+    observed: NDArray[np.bool_]
     raw: list[Smoothed]
     solver: AbstractSolver
     fields: list[AbstractField]
@@ -69,9 +77,14 @@ class _Frame:
             fitted.noise[0].cpu().double().numpy(),
             self.model._initial_precision(self.layout),
             _latent_map(self.layout, raw, scaling, whole),
-            (whole * scaling.scale + scaling.mean)[np.isfinite(whole).all(-1)],
+            self._at_observations(whole * scaling.scale + scaling.mean),
             start,
         )
+
+    def _at_observations(self, states: Array) -> Array:
+        """States at the observations alone, shape (n, n_states); rows of the inputs' samples are left out."""
+        found = np.take_along_axis(states, self.whole.rows[..., None], axis=1)
+        return np.asarray(found[self.observed & np.isfinite(found).all(-1)])
 
 
 def train(
@@ -82,6 +95,7 @@ def train(
     validation: xr.Dataset | None = None,
     time_budget: float | None = None,
     callback: Callable[[Progress], None] = lambda _: None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> list[tuple[LearnedDynamics, FitResult]]:
     """Fit the members of one fit together, each from its own seed; see `AbstractModel.fit`.
 
@@ -99,7 +113,9 @@ def train(
     list of (LearnedDynamics, FitResult)
     """
     started = clock.perf_counter()
-    ds, layout = records[0], model._layout(records[0])
+    layout, observed = model._layout(records[0]), np.isfinite(times(records[0]))
+    whole = on_one_clock(records[0])
+    ds, records = whole.record, [whole.record, *(on_one_clock(record).record for record in records[1:])]
     raw = [smooth(times(record), values(record, layout.observed)) for record in records]
     scaling = _scaling(model, layout, ds, *measure(raw[0]))
     _refuse_constant(layout, scaling.scale)
@@ -108,17 +124,21 @@ def train(
     guesses = [_guess(model, layout, scaling, raw[min(k, len(raw) - 1)], ds, np.random.default_rng(seed)) for k, seed in enumerate(seeds)]
     guess = stack_guesses(guesses, **place)
     solver = get_solver(model.solver, model.gradient)
-    histories: list[dict[str, list[float | int | str]]] = [
-        {name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")} for _ in seeds
-    ]
+    told: dict[str, Any] = {
+        "histories": [{name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")} for _ in seeds],
+        "seconds": 0.0,
+    }
+    identity = {} if checkpoint is None else _identity(model, batch, seeds, validation)
+    journal = Journal(None if checkpoint is None else Path(checkpoint), identity, told)
+    before = told["seconds"]
 
     def report(members: Tensor, epochs: Tensor, losses: Tensor, nfev: int, stage: str) -> None:
-        seconds = clock.perf_counter() - started
+        seconds = told["seconds"] = before + clock.perf_counter() - started
         for member, epoch, loss in zip(members.tolist(), epochs.tolist(), losses.tolist(), strict=True):
-            for name, value in zip(histories[member], (epoch, loss, nfev, seconds, stage), strict=True):
-                histories[member][name].append(value)
+            for name, value in zip(told["histories"][member], (epoch, loss, nfev, seconds, stage), strict=True):
+                told["histories"][member][name].append(value)
         callback(Progress(int(epochs.max()), float(losses.median()), nfev, seconds, stage))
-        if time_budget is not None and seconds > time_budget:
+        if time_budget is not None and seconds - before > time_budget:
             raise StopFit("time_budget")
 
     with torch.random.fork_rng(devices=[]):
@@ -131,15 +151,53 @@ def train(
         optimizer = _optimizer(model, sum(p.numel() for p in fields[0].parameters()), int(batch.mask.sum()))
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
-        frame = _Frame(model, layout, scaling, raw, solver, fields, starts)
+        frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
 
         judge = None if validation is None else lambda member, fitted: _misfit(frame.dynamics(member, fitted), validation)
-        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge)
-    seconds = clock.perf_counter() - started
+        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge, journal)
+    lost = torch.nonzero(~fitted.loss.isfinite() & (fitted.status <= STATUSES.index("converged")))[:, 0].tolist()
+    if lost:
+        one = fitted.of(lost[0])
+        where = _lost_window(frame.dynamics(lost[0], one), one, batch, guess.states[lost[0]], ds)
+        raise FitError(f"no windows of the record could be integrated with the warm-started field{where}.")
+    seconds = before + clock.perf_counter() - started
     return [
         (frame.dynamics(member, fitted.of(member)), _result(fitted.of(member), layout, scaling, ds, history, seconds))
-        for member, history in enumerate(histories)
+        for member, history in enumerate(told["histories"])
     ]
+
+
+def _identity(model: AbstractModel, batch: Batch, seeds: Sequence[int], validation: xr.Dataset | None) -> dict[str, str]:
+    """What makes a fit the one it is, in words that an error can use."""
+    record = hashlib.sha256()
+    for part in (batch.time, batch.values, batch.inputs.time, batch.inputs.values, batch.weight):
+        record.update(b"" if part is None else part.cpu().numpy().tobytes())
+    held_out = (
+        "none" if validation is None else hashlib.sha256(values(validation, model._layout(validation).observed).tobytes()).hexdigest()
+    )
+    return {
+        "model": f"{model!r}",
+        "record": record.hexdigest(),
+        "seed": ", ".join(str(seed) for seed in seeds),
+        "validation record": held_out,
+    }
+
+
+def _lost_window(dynamics: LearnedDynamics, fitted: Fitted, batch: Batch, guess: Tensor, ds: xr.Dataset) -> str:
+    """Say which window of a record ran away first, and when."""
+    windows, step = cut_windows(batch, max(int(fitted.intervals[0]), 1)), float(fitted.max_step[0])
+    with torch.no_grad():
+        initial = windows.pick_initial(guess[None])[0]
+        found = to_numpy(dynamics.solver.integrate(dynamics.field, initial, windows.batch.time, windows.batch.inputs, step))
+    lost = ~np.isfinite(found).all(-1) & windows.batch.time.isfinite().cpu().numpy()
+    if not lost.any():
+        return ": its residuals are too large for a number. Look at the record for outliers or a wrong time unit"
+    window = int(lost.any(1).argmax())
+    row, column = int(windows.rows[window]), windows.columns[window, : max(int(lost[window].argmax()), 1)].cpu().numpy()
+    states = found[window, : len(column)] * dynamics.scaling.scale + dynamics.scaling.mean
+    u = input_values(ds, dynamics.layout.inputs)[row, column]
+    text = describe(dynamics, ds["trajectory"].values[row].item(), times(ds)[row, column], states, u)
+    return f"; {text}; or look at the record for outliers or a wrong time unit"
 
 
 def _refuse_constant(layout: Layout, scale: Array) -> None:
@@ -152,7 +210,7 @@ def _refuse_constant(layout: Layout, scale: Array) -> None:
 
 def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, scale: Array, time_scale: float) -> Scaling:
     full_mean, full_scale = model._scales(layout, mean, scale, time_scale)
-    u = finite_inputs(ds, layout.inputs)
+    u = input_values(ds, layout.inputs)
     axes = (0, 1)
     if not layout.inputs:
         return Scaling(full_mean, full_scale, np.zeros(0), np.ones(0), time_scale)
@@ -165,11 +223,10 @@ def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed
     mean, scale, unit = scaling.mean[index], scaling.scale[index], scaling.time_scale
     observed = ((raw.value - mean) / scale, raw.first * unit / scale, raw.second * unit**2 / scale)
     states, slopes = model._guess(layout, observed, rng)
-    known = [f"{name}_noise_std" in ds for name in layout.observed]
-    given = [float(ds[f"{name}_noise_std"].mean()) if k else 0.0 for name, k in zip(layout.observed, known, strict=True)]
-    known = [k and value > 0 for k, value in zip(known, given, strict=True)]
+    given = noise_levels(ds, layout.observed)[0]
+    known = given > 0
     noise = np.where(known, given, raw.noise) / scale
-    parts = (states[None], slopes[None], noise[None], np.array(known), model._initial_precision(layout))
+    parts = (states[None], slopes[None], noise[None], known, model._initial_precision(layout))
     return Guess(*(torch.from_numpy(part) for part in parts))
 
 
@@ -193,6 +250,7 @@ def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
     data = values(validation, names)
     warmup = max(3, -(-data.shape[1] // 4))
     error = (values(dynamics.predict(validation, warmup), names) - data)[:, warmup:]
+    error[np.isnan(error) & np.isfinite(data[:, warmup:])] = np.inf  # a forecast that ran away is no forecast
     return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
 
 
@@ -216,11 +274,6 @@ def _result(
     """Say how the fit of one member ended, in the record's units."""
     status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
     intervals = int(fitted.intervals[0])
-    if not np.isfinite(loss) and status in ("converged", "max_iterations"):
-        raise FitError(
-            "no window of the record could be integrated with the warm-started field. Look at the record for outliers or a wrong time "
-            "unit, or try solver='implicit-midpoint' for a stiff one."
-        )
     scale = scaling.scale[list(layout.index)]
     noise = dict(zip(layout.observed, (fitted.noise[0].cpu().double().numpy() * scale).tolist(), strict=True))
     honest = not solver_error > max(SMALL_SOLVER_ERROR * loss, NEGLIGIBLE)

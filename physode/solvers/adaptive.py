@@ -14,22 +14,46 @@ from physode.solvers.adjoint import integrate_with_adjoint
 from physode.solvers.base import AbstractSolver
 from physode.solvers.runge_kutta import Inputs
 
-__all__ = ["ADAPTIVE", "AdaptiveSolver"]
+__all__ = ["ADAPTIVE", "MOST_STEPS", "AdaptiveSolver"]
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
+MOST_STEPS = 100_000
+"""Steps between two observations after which an integration is given up: an explicit method takes more on a stiff field alone."""
 
 
 class _WithInputs(nn.Module):
     """f(t, z) with u(t) filled in; a module, so that the adjoint finds the parameters."""
 
-    def __init__(self, field: AbstractField, inputs: Inputs, start: Tensor) -> None:
+    def __init__(self, field: AbstractField, inputs: Inputs, start: Tensor, stops: Tensor) -> None:
         super().__init__()
         self.field, self.inputs, self.start = field, inputs, start
+        self.stops, self.middles = stops, 0.5 * (stops[1:] + stops[:-1])
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         time = self.start + t
-        out: Tensor = self.field(time, z, self.inputs(time[:, None])[:, 0])
+        out: Tensor = self.field(time, z, self.inputs(time[:, None], self.inside(t)[:, None])[:, 0])
         return out
+
+    def inside(self, t: Tensor) -> Tensor:
+        """Times in the interval between two stops that t lies in: torchdiffeq marks the sides of a stop by the last digit of t."""
+        if not len(self.middles):
+            return self.start + t
+        interval = torch.searchsorted(self.stops, t.detach(), right=True).clamp(1, len(self.middles)) - 1
+        return self.start + self.middles[interval]
+
+
+class _Alone(nn.Module):
+    """One trajectory of a batch; the others stay at their initial states."""
+
+    def __init__(self, rate: _WithInputs, row: int, others: Tensor) -> None:
+        super().__init__()
+        self.rate, self.row, self.others = rate, row, others
+
+    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+        both = self.others.clone()
+        both[self.row] = z[0]
+        out: Tensor = self.rate(t, both)
+        return out[self.row : self.row + 1]
 
 
 @dataclass(frozen=True)
@@ -66,22 +90,47 @@ class AdaptiveSolver(AbstractSolver):
                 "use a fixed-step solver such as solver='rk4', where each trajectory has steps of its own."
             )
         valid = longest[longest.isfinite()]
-        with_inputs = _WithInputs(field, inputs, time[:, 0])
-        try:
-            states = self._run(with_inputs, initial, valid, kinks=field.n_inputs > 0)
-        except AssertionError as error:
-            if "underflow" not in str(error) and "non-finite" not in str(error):
-                raise
+        with_inputs = _WithInputs(field, inputs, time[:, 0], valid)
+        states = self._try(with_inputs, initial, valid, kinks=field.n_inputs > 0)
+        if states is None and torch.is_grad_enabled():
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
+        if states is None:  # one that runs away must not stop the others
+            alone = [_Alone(with_inputs, row, initial) for row in range(len(initial))]
+            together = len(initial) > 1
+            each = [self._as_far_as_it_goes(rate, initial[k : k + 1], valid, together=together) for k, rate in enumerate(alone)]
+            states = torch.cat(each, dim=1)
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)
 
-    def _run(self, rate: _WithInputs, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
-        # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance.
+    def _try(self, rate: nn.Module, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor | None:
+        """Integrate, or give None where torchdiffeq gives up."""
+        try:
+            return self._run(rate, initial, time, kinks=kinks)
+        except AssertionError as error:
+            if not any(reason in str(error) for reason in ("underflow", "non-finite", "max_num_steps")):
+                raise
+            return None
+
+    def _as_far_as_it_goes(self, rate: nn.Module, initial: Tensor, time: Tensor, *, together: bool) -> Tensor:
+        """Integrate one trajectory, at once if it failed `together` with others, else between observations; NaN where it fails."""
+        states = self._try(rate, initial, time, kinks=True) if together else None
+        if states is not None:
+            return states
+        out = initial.expand(len(time), -1, -1).clone()
+        for k in range(1, len(time)):
+            reached = self._try(rate, out[k - 1], time[k - 1 : k + 1], kinks=True)
+            if reached is None or not bool(reached.isfinite().all()):
+                out[k:] = torch.nan
+                break
+            out[k] = reached[-1]
+        return out
+
+    def _run(self, rate: nn.Module, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
+        # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance. Inputs may
+        # jump there.
         if self.gradient == "backprop" or not torch.is_grad_enabled():
-            states: Tensor = torchdiffeq.odeint(
-                rate, initial, time, method=self.method, rtol=self.rtol, atol=self.atol, options={"step_t": time}
-            )
+            options = {"jump_t" if kinks else "step_t": time, "max_num_steps": MOST_STEPS}
+            states: Tensor = torchdiffeq.odeint(rate, initial, time, method=self.method, rtol=self.rtol, atol=self.atol, options=options)
             return states
         return integrate_with_adjoint(self.gradient, rate, initial, time, self.method, self.rtol, self.atol, kinks=kinks)
 

@@ -159,7 +159,7 @@ def integrate_with_adjoint(
     rtol, atol : float
         Lambda is held to them relative to the largest entry of the loss's gradient.
     kinks : bool
-        Whether the field has a kink at each observation, as sampled inputs make it.
+        Whether the field has a kink or a jump at each observation, as sampled inputs make it.
 
     Returns
     -------
@@ -179,9 +179,15 @@ class _Task:
     atol: float
     kinks: bool
 
-    def advance(self, equation: _Adjoint, late: Tensor, early: Tensor, state: State, step: float) -> tuple[State, float]:
-        """Integrate from `late` back to `early`, the first step no longer than `step`; give the step that suits as well."""
+    def advance(
+        self, equation: _Adjoint, late: Tensor, early: Tensor, z: Tensor, adjoint: Tensor, sums: Tensor, step: float
+    ) -> tuple[Tensor, Tensor, float]:
+        """Take lambda and the parameters' gradient from `late`, where the state is z, back to `early`.
+
+        The first step is no longer than `step`; the step that suits is given as well.
+        """
         backward = _Backward(equation, late, early, step)
+        state = equation.begin(backward.last, z, adjoint, sums)
         span = torch.stack([torch.zeros_like(late), late - early])
         options = {"norm": _controlled, "step_t": span[1:]} | ({"first_step": min(step, float(span[1]))} if math.isfinite(step) else {})
         try:
@@ -190,7 +196,8 @@ class _Task:
             raise FitError(
                 f"the {self.kind} equation could not be integrated back from t = {float(late):.4g} ({error}); use gradient='backprop'."
             ) from error
-        return tuple(part[-1] for part in ends), backward.step
+        state = tuple(part[-1] for part in ends)
+        return equation.end(backward.first, state), state[-1], backward.step
 
 
 class _Backward:
@@ -198,11 +205,12 @@ class _Backward:
 
     def __init__(self, equation: _Adjoint, late: Tensor, early: Tensor, step: float) -> None:
         self.equation, self.late, self.step = equation, late, step
-        # Just inside the interval, since du/dt of sampled inputs jumps at its end, and steps would shrink without end at a jump.
-        self.inside = early + torch.finfo(late.dtype).eps ** 0.75 * (late - early)
+        # Just inside the interval, since sampled inputs jump or bend at its ends, and steps would shrink without end at a jump.
+        nudge = torch.finfo(late.dtype).eps ** 0.75 * (late - early)
+        self.first, self.last = early + nudge, late - nudge
 
     def __call__(self, elapsed: Tensor, state: State) -> State:
-        return tuple(-part for part in self.equation.derivative((self.late - elapsed).maximum(self.inside), state))
+        return tuple(-part for part in self.equation.derivative((self.late - elapsed).clamp(self.first, self.last), state))
 
     def callback_step(self, elapsed: Tensor, state: State, step: Tensor) -> None:
         self.step = float(step)
@@ -215,7 +223,7 @@ class _Integrated(torch.autograd.Function):
         if task.kind == "interpolated-adjoint":
             ctx.solution, states = StoredSolution.integrate(task.rate, initial, time, task.method, task.rtol, task.atol, kinks=task.kinks)
         else:
-            options = {"step_t": time}
+            options = {"jump_t" if task.kinks else "step_t": time}
             states = torchdiffeq.odeint(task.rate, initial, time, method=task.method, rtol=task.rtol, atol=task.atol, options=options)
         ctx.save_for_backward(time, states, *parameters)
         return states
@@ -231,9 +239,7 @@ class _Integrated(torch.autograd.Function):
         adjoint, step = by_states[-1], math.inf
         for k in range(len(time) - 1, 0, -1):
             if bool(adjoint.any()):
-                state = equation.begin(time[k], states[k], adjoint, sums)
-                state, step = task.advance(equation, time[k], time[k - 1], state, step)
-                adjoint, sums = equation.end(time[k - 1], state), state[-1]
+                adjoint, sums, step = task.advance(equation, time[k], time[k - 1], states[k], adjoint, sums, step)
             adjoint = adjoint + by_states[k - 1]
         pieces = (sums * size).split([parameter.numel() for parameter in parameters])
         return None, None, adjoint * size, *(piece.view_as(like) for piece, like in zip(pieces, parameters, strict=True))

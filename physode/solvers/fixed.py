@@ -46,7 +46,7 @@ class OneStepSolver(AbstractSolver):
         grid = step_grid(time, max_step)
         nodes = torch.tensor(self.nodes, dtype=grid.step.dtype, device=initial.device)
         starts, step = grid.time[:, :-1], grid.step.to(initial.dtype)
-        u = inputs(starts[..., None] + grid.step[..., None] * nodes)
+        u = inputs(starts[..., None] + grid.step[..., None] * nodes, grid.middle)
         z, states = initial, [initial]
         for k in range(step.shape[1]):
             z = self.step(field, starts[:, k], z, u[:, k], step[:, k, None])

@@ -34,6 +34,11 @@ class StepGrid:
         """Times of all grid points, shape (batch, steps + 1)."""
         return self.start[:, None] + torch.cat([torch.zeros_like(self.start)[:, None], self.step.cumsum(1)], dim=1)
 
+    @property
+    def middle(self) -> Tensor:
+        """Middle of each step, shape (batch, steps, 1): on the inner side of a jump at either end."""
+        return (self.time[:, :-1] + 0.5 * self.step)[..., None]
+
     def take(self, rows: slice) -> StepGrid:
         """Keep some trajectories."""
         return StepGrid(self.start[rows], self.step[rows], self.index[rows])

@@ -42,7 +42,8 @@ class RolloutSolver(RungeKuttaSolver):
         u = None
         if field.n_inputs:
             nodes = torch.tensor(self.tableau.c, dtype=initial.dtype)
-            u = inputs(plan.start[..., None] + plan.step[..., 0].T[..., None] * nodes).permute(1, 2, 0, 3)
+            start, step = plan.start[..., None], plan.step[..., 0].T[..., None]
+            u = inputs(start + step * nodes, start + 0.5 * step).permute(1, 2, 0, 3)
         keep = torch.is_grad_enabled()
         out: Tensor = _Rolled.apply(_Task(self.tableau, net.activation, plan, u, keep), initial, *net.parameters())  # type: ignore[no-untyped-call]
         return out

@@ -61,8 +61,11 @@ RUNGE_KUTTA: dict[str, Tableau] = {
 class Inputs(Protocol):
     """u(t) at any time, for every trajectory of a batch."""
 
-    def __call__(self, time: Tensor) -> Tensor:
-        """Map times of shape (batch, ...) to inputs of shape (batch, ..., n_inputs)."""
+    def __call__(self, time: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Map times of shape (batch, ...) to inputs of shape (batch, ..., n_inputs).
+
+        Where u jumps, the side is that of `inside`, a time within the same step, of a shape that broadcasts to that of `time`.
+        """
         ...
 
 
@@ -105,7 +108,7 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
     """
     nodes = torch.tensor(tableau.c, dtype=grid.step.dtype, device=initial.device)
     time, step = grid.time[:, :-1, None] + grid.step[..., None] * nodes, grid.step.to(initial.dtype)
-    u = inputs(time)
+    u = inputs(time, grid.middle)
     driving = u.expand(*initial.shape[:-2], *u.shape).unbind(-3)
     evaluate = field.closure()
     z = initial

@@ -29,6 +29,9 @@ class StoredSolution:
     time : ndarray, shape (nodes,)
         Increasing.
     states, slopes : Tensor, shape (nodes, batch, n_states)
+        Slopes on the later side of a node, and
+    before : Tensor, shape (kinks, batch, n_states)
+        those on the earlier side of each kink.
     kinks : list of int
         Nodes that no polynomial may cross; the first and the last node are among them.
     """
@@ -36,6 +39,7 @@ class StoredSolution:
     time: np.ndarray[tuple[int], np.dtype[np.float64]]
     states: Tensor
     slopes: Tensor
+    before: Tensor
     kinks: list[int]
 
     @classmethod
@@ -53,7 +57,7 @@ class StoredSolution:
         method : str
         rtol, atol : float
         kinks : bool
-            Whether the field has a kink at each observation, as sampled inputs make it.
+            Whether the field has a kink or a jump at each observation, as sampled inputs make it.
 
         Returns
         -------
@@ -64,14 +68,18 @@ class StoredSolution:
         share = torch.arange(parts, dtype=time.dtype, device=time.device) / parts
         stops = torch.cat([(time[:-1, None] + time.diff()[:, None] * share).reshape(-1), time[-1:]])
         recorder = _Recorder(rate)
-        states = torchdiffeq.odeint(recorder, initial, stops, method=method, rtol=rtol, atol=atol, options={"step_t": stops})
+        options = {"jump_t" if kinks else "step_t": stops}
+        states = torchdiffeq.odeint(recorder, initial, stops, method=method, rtol=rtol, atol=atol, options=options)
         passed, reached = [*recorder.time, stops[-1]], [*recorder.states, states[-1]]
         marks = time.tolist() if kinks else [float(passed[0]), float(passed[-1])]
         chosen = _spread([float(t) for t in passed], set(marks))
         known = torch.stack([reached[k] for k in chosen])
         slopes = torch.stack([rate(passed[k], reached[k]) for k in chosen])
         clock = np.array([float(passed[k]) for k in chosen])
-        return cls(clock, known, slopes, np.searchsorted(clock, marks).tolist()), states[::parts]
+        ends = np.searchsorted(clock, marks).tolist()
+        earlier = [passed[chosen[k]] - torch.finfo(time.dtype).eps ** 0.75 * (clock[k] - clock[max(k - 1, 0)]) for k in ends]
+        before = torch.stack([rate(t, known[k]) for t, k in zip(earlier, ends, strict=True)])
+        return cls(clock, known, slopes, before, ends), states[::parts]
 
     def __call__(self, t: Tensor) -> Tensor:
         """State at a time, shape (batch, n_states)."""
@@ -81,7 +89,10 @@ class StoredSolution:
         first, last = self.kinks[interval], self.kinks[interval + 1]
         left = max(first, min(right - 2, last - 3))
         chosen = slice(left, min(left + 4, last + 1))
-        known = torch.cat([self.states[chosen], self.slopes[chosen]])
+        slopes = self.slopes[chosen]
+        if chosen.stop > last:
+            slopes = torch.cat([slopes[:-1], self.before[interval + 1][None]])
+        known = torch.cat([self.states[chosen], slopes])
         weights = torch.from_numpy(_weights(now, self.time[chosen])).to(known)
         state: Tensor = torch.tensordot(weights, known, dims=1)
         return state

@@ -11,6 +11,7 @@ from physode.fields.base import AbstractField
 from physode.fields.members import set_theta
 from physode.training.batch import Batch
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
+from physode.training.journal import Journal
 from physode.training.result import StopFit
 from physode.training.stages import Report, Stages
 
@@ -25,6 +26,7 @@ def fit_fields(
     settings: FitSettings,
     report: Report,
     judge: Callable[[int, Fitted], float] | None = None,
+    journal: Journal | None = None,
 ) -> Fitted:
     """Fit fields of one architecture, the members, to a batch of trajectories: many at once cost little more than one.
 
@@ -41,12 +43,15 @@ def fit_fields(
     report : callable
     judge : callable, optional
         Error of a member (its number, and where the fit stands) on held-out data; of the stages the one with the smallest is kept.
+    journal : Journal, optional
+        Where to keep what was done, and to go on from.
 
     Returns
     -------
     Fitted
     """
-    stages = Stages(fields, batch, observed, guess, settings, report)
+    journal = journal or Journal(None, {}, {})
+    stages = Stages(fields, batch, observed, guess, settings, report, journal)
     fitted = stages.fitted
     best, least = fitted.copy(), torch.full_like(fitted.loss, torch.inf)
 
@@ -74,6 +79,7 @@ def fit_fields(
         stages.complete()
         stages.refine()
     except (StopFit, KeyboardInterrupt) as stop:
+        journal.write()
         stages.keep_running()
         if judge is not None:
             fitted.put(errors(torch.arange(len(fields))) > least, best)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,8 +16,9 @@ from physode.fields.base import AbstractField
 from physode.fields.members import get_theta, set_theta
 from physode.fields.mlp import LinearPlusMLP
 from physode.solvers.base import AbstractSolver
-from physode.training.batch import Batch, SampledInputs
+from physode.training.batch import Batch
 from physode.training.evidence import Evidence
+from physode.training.journal import Keep, State
 from physode.training.levenberg_marquardt import Point
 from physode.training.shooting import InitialPrior
 
@@ -56,14 +59,13 @@ class DescentProblem:
 
     def squares(self, initial: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of squared residuals and number of measurements of each observed state over some windows."""
-        before = self.batch.of_members[0, rows]
-        inputs = SampledInputs(self.batch.inputs.time[rows], self.batch.inputs.values[rows])
+        batch = self.batch.choose(rows)
         counted = _Counted(self.vector_field)
-        states = self.solver.integrate(counted, initial, self.batch.time[rows], inputs, self.max_step)
+        states = self.solver.integrate(counted, initial, batch.time, batch.inputs, self.max_step)
         self.n_evaluations += counted.calls
-        mask = before.isfinite()
-        residual = torch.where(mask, states[..., list(self.observed)] - before.nan_to_num(0.0), 0.0)
-        return residual.square().sum((0, 1)), mask.sum((0, 1))
+        target = batch.of_members[0].nan_to_num(0.0)
+        residual = torch.where(batch.mask, (states[..., list(self.observed)] - target) * batch.root, 0.0)
+        return residual.square().sum((0, 1)), batch.mask.sum((0, 1))
 
     def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
         """Twice the negative logarithm of the posterior per measurement, up to a constant."""
@@ -122,6 +124,8 @@ def lbfgs(
     iterations: int,
     tolerance: float,
     report: Callable[[Point, Tensor], None],
+    going: State = None,
+    keep: Keep = lambda _: None,
 ) -> Point:
     """Limited-memory BFGS with a strong-Wolfe line search (Nocedal & Wright 2006, ch. 7) on the full batch.
 
@@ -143,7 +147,8 @@ def lbfgs(
     def several() -> None:
         optimiser.step(closure)  # type: ignore[no-untyped-call]
 
-    return _loop(problem, start, rows, evidence, several, iterations // STEPS_PER_REPORT, tolerance, report)
+    descent = _Descent(problem, start, evidence, several, [optimiser])
+    return descent.run(iterations // STEPS_PER_REPORT, tolerance, report, going, keep)
 
 
 def adam(
@@ -154,6 +159,8 @@ def adam(
     iterations: int,
     tolerance: float,
     report: Callable[[Point, Tensor], None],
+    going: State = None,
+    keep: Keep = lambda _: None,
 ) -> Point:
     """Adam (Kingma & Ba 2015) on random minibatches of windows; see `lbfgs` for parameters and result."""
     start = initial[0].clone().requires_grad_()
@@ -163,7 +170,7 @@ def adam(
 
     def several() -> None:
         for _ in range(STEPS_PER_REPORT):
-            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows), device=rows.device)[:MINIBATCH]
+            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows))[:MINIBATCH].to(rows.device)
             optimiser.zero_grad()
             loss = problem.loss(start, chosen, evidence)
             if bool(loss.isfinite()):
@@ -172,34 +179,64 @@ def adam(
                 optimiser.step()
             schedule.step()
 
-    return _loop(problem, start, rows, evidence, several, iterations // STEPS_PER_REPORT, 0.0, report)
+    descent = _Descent(problem, start, evidence, several, [optimiser, schedule])
+    return descent.run(iterations // STEPS_PER_REPORT, 0.0, report, going, keep)
 
 
-def _loop(
-    problem: DescentProblem,
-    start: Tensor,
-    rows: Tensor,
-    evidence: Evidence,
-    advance: Callable[[], object],
-    rounds: int,
-    tolerance: float,
-    report: Callable[[Point, Tensor], None],
-) -> Point:
-    """Advance, keep the best point, and stop when nothing is gained any more."""
-    with torch.no_grad():
-        best = _finish(problem, start, problem.squares(start, rows)[0], evidence)
-    quiet, first = 0, rows[:1]
-    for _ in range(rounds):
-        advance()
+@dataclass
+class _Descent:
+    """A run of one of torch's optimisers; `parts` are what has a state of its own."""
+
+    problem: DescentProblem
+    start: Tensor
+    evidence: Evidence
+    advance: Callable[[], object]
+    parts: list[Any]
+
+    def run(self, rounds: int, tolerance: float, report: Callable[[Point, Tensor], None], going: State, keep: Keep) -> Point:
+        """Advance, keep the best point, and stop when nothing is gained any more."""
+        problem, rows = self.problem, torch.arange(len(self.start), device=self.start.device)
+        if going is None:
+            with torch.no_grad():
+                best = _finish(problem, self.start, problem.squares(self.start, rows)[0], self.evidence)
+            quiet, begin = 0, 0
+        else:
+            best, quiet, begin = self._take_up(going)
+        for number in range(begin, rounds):
+            self.advance()
+            with torch.no_grad():
+                squares = problem.squares(self.start, rows)[0]
+            total, least = float(squares.sum()), float(best.squares.sum())
+            quiet = 0 if total < least * (1 - tolerance) else quiet + 1
+            if math.isfinite(total) and total < least:
+                best = _finish(problem, self.start, squares, self.evidence)
+                report(best, rows[:1])
+            if quiet >= 3 and tolerance:
+                best = replace(best, converged=torch.ones_like(best.converged))
+                break
+            keep(partial(self._standing, best, quiet, number + 1))
+        set_theta(problem.vector_field, best.theta.clone())
+        return best
+
+    def _standing(self, best: Point, quiet: int, number: int) -> State:
+        return {
+            "best": (best.theta, best.initial, best.squares, best.converged),
+            "at": (get_theta(self.problem.vector_field), self.start),
+            "evidence": (self.evidence.variance, self.evidence.precision),
+            "parts": [part.state_dict() for part in self.parts],
+            "quiet": quiet,
+            "number": number,
+            "spent": self.problem.n_evaluations,
+        }
+
+    def _take_up(self, going: State) -> tuple[Point, int, int]:
+        device = self.start.device
+        theta, start = (part.to(device) for part in going["at"])
+        set_theta(self.problem.vector_field, theta)
         with torch.no_grad():
-            squares = problem.squares(start, rows)[0]
-        total, least = float(squares.sum()), float(best.squares.sum())
-        quiet = 0 if total < least * (1 - tolerance) else quiet + 1
-        if math.isfinite(total) and total < least:
-            best = _finish(problem, start, squares, evidence)
-            report(best, first)
-        if quiet >= 3 and tolerance:
-            best = replace(best, converged=torch.ones_like(best.converged))
-            break
-    set_theta(problem.vector_field, best.theta)
-    return best
+            self.start.copy_(start)
+        for part, state in zip(self.parts, going["parts"], strict=True):
+            part.load_state_dict(state)
+        self.evidence.variance, self.evidence.precision = (part.to(device) for part in going["evidence"])
+        self.problem.n_evaluations = going["spent"]
+        return Point(*(part.to(device) for part in going["best"])), going["quiet"], going["number"]

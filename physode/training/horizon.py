@@ -71,7 +71,10 @@ def beyond_horizon(
         when = time[:, : column + 1].nan_to_num(-math.inf).amax(1)
         u = longer.inputs(when[:, None])[:, 0]
         slope = field(when, reached[..., column, :], u.expand(len(initial), *u.shape))
-        growth.append(_mean_log(torch.linalg.matrix_norm(flow[..., column, :, :], 2)))
+        carried = flow[..., column, :, :]
+        known = carried.isfinite().all(-1).all(-1)  # a window that runs away has no norm
+        size = torch.linalg.matrix_norm(torch.where(known[..., None, None], carried, 0.0), 2)
+        growth.append(_mean_log(torch.where(known, size, torch.nan)))
         speed.append(_mean_log(slope.norm(dim=-1)))
     foldings = (growth[1] - speed[1] - growth[0] + speed[0]) * last / (last - intervals)
     bound = RUGGED * (ENOUGH if plenty else 1.0)

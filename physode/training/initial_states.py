@@ -89,22 +89,21 @@ def refine_initial_states(
     """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
-    mask, target = batch.values.isfinite(), batch.values.nan_to_num(0.0)
+    mask, target, weight = batch.mask, batch.values.nan_to_num(0.0), batch.root / variance.sqrt()
     columns = list(observed)
 
     def attempt(start: Tensor) -> tuple[Stages, Tensor, Tensor]:
         """All stages, weighted residuals, and the cost of each trajectory."""
         stages = integrate_runge_kutta(tableau, field, start, grid, batch.inputs)
-        residual = torch.where(mask, grid.observed(stages.states)[..., columns] - target, 0.0) / variance.sqrt()
+        residual = torch.where(mask, (grid.observed(stages.states)[..., columns] - target) * weight, 0.0)
         cost = residual.square().sum((-2, -1)) + (precision * (start - mean).square()).sum(-1)
         return stages, residual, cost.nan_to_num(torch.inf)
 
     stages, residual, cost = attempt(initial)
     damping = torch.full_like(cost, 1e-3)
     for _ in range(ITERATIONS):
-        root = (mask / variance.sqrt())[..., None]
         by_initial, _ = trajectory_derivatives(tableau, field.state_jacobian, stages, grid)
-        jacobian = (by_initial[..., columns, :] * root).flatten(-3, -2).nan_to_num(0.0)
+        jacobian = (by_initial[..., columns, :] * weight[..., None]).flatten(-3, -2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)
         diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + 1e-12)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from physode.training.evidence import SMALLEST_VARIANCE, Evidence
+from physode.training.journal import Keep, State
 from physode.training.problem import AbstractProblem, NormalEquations
 
 __all__ = ["Point", "levenberg_marquardt"]
@@ -76,6 +78,8 @@ def levenberg_marquardt(
     iterations: int,
     tolerance: float,
     report: Callable[[Point, Tensor], None],
+    going: State = None,
+    keep: Keep = lambda _: None,
 ) -> Point:
     """Minimise a sum of squares with its penalty; the hyperparameters in `evidence` are updated in place.
 
@@ -92,18 +96,17 @@ def levenberg_marquardt(
         and leave its hyperparameters settled.
     report : callable
         Called after each step with the `Point` and the members that moved; may raise to stop the fit.
+    going, keep : State, Keep
+        Where a run that was stopped stood, and who keeps that; see `physode.training.journal`.
 
     Returns
     -------
     Point
         The best one; never worse than the start.
     """
-    members = torch.arange(len(theta), device=theta.device)
-    first = problem.evaluate(theta, initial, members)
-    point = Point(theta.clone(), initial.clone(), first.squares.clone(), torch.zeros_like(members, dtype=torch.bool))
+    point, at, begin = _start(problem, theta, initial) if going is None else _taken_up(problem, evidence, going)
     zero = torch.zeros(len(theta), dtype=theta.dtype, device=theta.device)
-    at = _Running(members, theta, initial, first.squares, first.path, zero + FIRST_DAMPING, torch.zeros_like(members), zero)
-    for iteration in range(iterations):
+    for iteration in range(begin, iterations):
         own = evidence.take(at.members)
         equations = problem.normal_equations(at.theta, at.initial, at.path, 1 / own.variance, at.members)
         before = at.squares
@@ -123,7 +126,39 @@ def levenberg_marquardt(
         if iteration >= SETTLING:
             at.change = own.update(problem, at.theta, at.squares, equations, _eliminate(equations, zero[: len(at.members)])[0])
             evidence.put(at.members, own)
+        keep(partial(_standing, problem, evidence, point, at, iteration + 1))
     return point
+
+
+def _start(problem: AbstractProblem, theta: Tensor, initial: Tensor) -> tuple[Point, _Running, int]:
+    members = torch.arange(len(theta), device=theta.device)
+    first = problem.evaluate(theta, initial, members)
+    point = Point(theta.clone(), initial.clone(), first.squares.clone(), torch.zeros_like(members, dtype=torch.bool))
+    damping, change = theta.new_full((len(theta),), FIRST_DAMPING), theta.new_zeros(len(theta))
+    return point, _Running(members, theta, initial, first.squares, first.path, damping, torch.zeros_like(members), change), 0
+
+
+def _standing(problem: AbstractProblem, evidence: Evidence, point: Point, at: _Running, iteration: int) -> State:
+    """All that the next iteration depends on."""
+    return {
+        "point": (point.theta, point.initial, point.squares, point.converged),
+        "running": (at.members, at.damping, at.quiet, at.change),
+        "evidence": (evidence.variance, evidence.precision),
+        "iteration": iteration,
+        "spent": problem.n_evaluations,
+    }
+
+
+def _taken_up(problem: AbstractProblem, evidence: Evidence, going: State) -> tuple[Point, _Running, int]:
+    """Where a run stood that was stopped."""
+    device = evidence.variance.device
+    point = Point(*(part.to(device) for part in going["point"]))
+    members, damping, quiet, change = (part.to(device) for part in going["running"])
+    evidence.variance, evidence.precision = (part.to(device) for part in going["evidence"])
+    theta, initial, squares = point.theta[members], point.initial[members], point.squares[members]
+    path = problem.evaluate(theta, initial, members).path
+    problem.n_evaluations = going["spent"]
+    return point, _Running(members, theta, initial, squares, path, damping, quiet, change), going["iteration"]
 
 
 def _step(problem: AbstractProblem, at: _Running, equations: NormalEquations, evidence: Evidence) -> Tensor:

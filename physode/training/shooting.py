@@ -62,7 +62,7 @@ class ShootingProblem(AbstractProblem):
     n_evaluations: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.mask = self.batch.mask
+        self.mask, self.root = self.batch.mask, self.batch.root
         self.target = self.batch.of_members.nan_to_num(0.0)
         self.counts = self.mask.sum((0, 1)).to(self.target.dtype)
         self.initial_precision = self.prior.precision
@@ -110,7 +110,7 @@ class ShootingProblem(AbstractProblem):
         stages, grid = Stages(states, inner, self._time[rows], self._inputs[rows]), self.grid.take(rows)
         by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
         root = weight.sqrt()[:, None, None]
-        share = (root * self.mask[rows])[..., None]
+        share = (root * self.root[rows])[..., None]
         observed = list(self.observed)
         a = (by_initial[..., observed, :] * share).flatten(2, 3)
         b = (by_parameters[..., observed, :] * share).flatten(2, 3)
@@ -131,4 +131,4 @@ class ShootingProblem(AbstractProblem):
         if len(target) > 1:
             target = target[members]
         reached = self.grid.take(rows).observed(states)[..., list(self.observed)]
-        return torch.where(self.mask[rows], reached - target, 0.0)
+        return torch.where(self.mask[rows], (reached - target) * self.root[rows], 0.0)

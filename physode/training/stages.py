@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from physode.training.evidence import Evidence, group_positions
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.horizon import beyond_horizon
+from physode.training.journal import Journal, Keep, State
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
 from physode.training.sampling import draw_windows, fill_in
@@ -50,6 +52,9 @@ Report = Callable[[Tensor, Tensor, Tensor, int, str], None]
 """Called with members, their accepted steps and losses, evaluations and the name of the stage; may raise StopFit."""
 
 
+_Problem = MatchingProblem | ShootingProblem | DescentProblem
+
+
 class Stages:
     """The stages of one fit; `fitted` is always the best so far.
 
@@ -62,6 +67,7 @@ class Stages:
     guess : Guess
     settings : FitSettings
     report : callable
+    journal : Journal
     """
 
     def __init__(
@@ -72,7 +78,9 @@ class Stages:
         guess: Guess,
         settings: FitSettings,
         report: Report,
+        journal: Journal,
     ) -> None:
+        self.journal = journal
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups = group_positions(fields[0])
@@ -102,8 +110,10 @@ class Stages:
             self.fitted.theta = point.theta
             self._tell(problem, members, point, moved, "warm start")
 
+        limits: dict[str, Any] = {"iterations": 15, "tolerance": 0.01}
+        start, none = self.fitted.theta, states[:, :0]
         with torch.no_grad():
-            point = levenberg_marquardt(problem, self.fitted.theta, states[:, :0], evidence, iterations=15, tolerance=0.01, report=report)
+            point = self._run(problem, evidence, partial(levenberg_marquardt, problem, start, none, evidence, report=report, **limits))
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
 
@@ -113,7 +123,8 @@ class Stages:
         longest = min(int(counts.max()) - 1, LONGEST)
         gap = float(self.batch.time.diff(dim=1).nanmedian())
         unknowns = self.guess.states.shape[-1] / len(self.observed)
-        length = max(2, round(FIRST_DURATION / gap), int(unknowns) + 1)
+        measured = self.batch.mask.any(-1).sum() / self.batch.time.isfinite().sum()
+        length = max(2, round(FIRST_DURATION / gap), math.ceil((int(unknowns) + 1) / float(measured)))
         out = []
         while length < longest / 1.5:
             out.append(length)
@@ -154,10 +165,7 @@ class Stages:
 
     def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
         """The windows with the measurements of these members."""
-        batch = windows.batch
-        if batch.values.ndim == 3:
-            return windows
-        return Windows(Batch(batch.time, batch.values[members], batch.inputs), windows.rows, windows.columns)
+        return Windows(windows.batch.of(members), windows.rows, windows.columns)
 
     def _fill_in(self, windows: Windows, prior: InitialPrior, drawn: Tensor, found: Tensor, members: Tensor) -> None:
         """Find the states of the windows that a stage left out."""
@@ -170,7 +178,9 @@ class Stages:
 
     def _squares(self, windows: Windows, states: Tensor, members: Tensor) -> Tensor:
         """Squared residuals, (members, windows, length, n_observed); NaN where nothing was measured."""
-        return (states[..., list(self.observed)] - self._seen_by(members, windows).batch.of_members).square()
+        batch = windows.batch.of(members)
+        squares = (states[..., list(self.observed)] - batch.of_members).square()
+        return squares if batch.weight is None else squares * batch.weight
 
     def beyond(self, intervals: int, members: Tensor) -> Tensor:
         """Tell for which members windows of this length are too long for a chaotic motion; with latent states only they can tell."""
@@ -284,26 +294,53 @@ class Stages:
 
         if self._by_curvature and isinstance(solver, RungeKuttaSolver):
             shooting = ShootingProblem(self.stacked, batch, self.observed, prior, solver.tableau, self.max_step)
+            search = partial(levenberg_marquardt, shooting, theta, prior.mean, evidence, report=reporter(shooting), **limits)
             with torch.no_grad():
-                return shooting, levenberg_marquardt(shooting, theta, prior.mean, evidence, report=reporter(shooting), **limits)
+                return shooting, self._run(shooting, evidence, search)
         set_theta(self.single, theta)
         descent = DescentProblem(self.single, batch, self.observed, prior, solver, self.max_step)
-        run = lbfgs if settings.optimizer == "lbfgs" else adam
-        return descent, run(descent, prior.mean, evidence, report=reporter(descent), **limits)
+        optimiser = lbfgs if settings.optimizer == "lbfgs" else adam
+        return descent, self._run(descent, evidence, partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits))
+
+    def _run(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
+        """Run an optimiser, or read from the journal what it gave."""
+        fitted, device = self.fitted, self.fitted.theta.device
+
+        def run(going: State, keep: Keep) -> State:
+            if going is not None:
+                fitted.n_iterations = going["iterations"].to(device)
+                torch.set_rng_state(going["random"])
+            own = None if going is None else going["optimiser"]
+
+            def standing(optimiser: Callable[[], State]) -> State:
+                return {"optimiser": optimiser(), "iterations": fitted.n_iterations, "random": torch.get_rng_state()}
+
+            point = optimise(going=own, keep=lambda optimiser: keep(partial(standing, optimiser)))
+            return {
+                "point": (point.theta, point.initial, point.squares, point.converged),
+                "evidence": (evidence.variance, evidence.precision),
+                "spent": problem.n_evaluations,
+                "iterations": fitted.n_iterations.clone(),
+                "random": torch.get_rng_state(),
+            }
+
+        result = self.journal.run(run)
+        evidence.variance, evidence.precision = (part.to(device) for part in result["evidence"])
+        problem.n_evaluations, fitted.n_iterations = result["spent"], result["iterations"].to(device)
+        torch.set_rng_state(result["random"])
+        return Point(*(part.to(device) for part in result["point"]))
 
     @property
     def _by_curvature(self) -> bool:
         return self.settings.optimizer == "levenberg-marquardt"
 
-    def _tell(
-        self, problem: MatchingProblem | ShootingProblem | DescentProblem, members: Tensor, point: Point, moved: Tensor, stage: str
-    ) -> None:
+    def _tell(self, problem: _Problem, members: Tensor, point: Point, moved: Tensor, stage: str) -> None:
         who = members[moved]
         self.fitted.n_iterations[who] += 1
         spent = self.fitted.n_evaluations + problem.n_evaluations
         self.report(who, self.fitted.n_iterations[who], _losses(problem, point)[moved], spent, stage)
 
 
-def _losses(problem: MatchingProblem | ShootingProblem | DescentProblem, point: Point) -> Tensor:
+def _losses(problem: _Problem, point: Point) -> Tensor:
     """Root mean square residual of each member, scaled."""
     return (point.squares.sum(1) / problem.counts.sum()).sqrt()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physode.training.batch import Batch, SampledInputs
+from physode.training.batch import Batch
 
 __all__ = ["Windows", "cut_windows"]
 
@@ -31,9 +31,7 @@ class Windows:
 
     def choose(self, which: Tensor) -> Windows:
         """Keep some windows, given their positions."""
-        inputs = SampledInputs(self.batch.inputs.time[which], self.batch.inputs.values[which])
-        batch = Batch(self.batch.time[which], self.batch.values[..., which, :, :], inputs)
-        return Windows(batch, self.rows[which], self.columns[which])
+        return Windows(self.batch.choose(which), self.rows[which], self.columns[which])
 
     def pick_initial(self, states: Tensor) -> Tensor:
         """Initial states (members, windows, n_states) of the windows, from states (members, trajectories, observations, n_states)."""

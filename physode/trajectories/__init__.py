@@ -1,12 +1,15 @@
 """The data contract ``physode/1``: records of trajectories as plain labelled data sets."""
 
 from physode.trajectories.arrays import from_numpy
+from physode.trajectories.clocks import OneClock, input_values, on_one_clock
 from physode.trajectories.contract import (
+    INTERPOLATIONS,
     RESERVED_NAMES,
     ROLES,
     SCHEMA,
     STATE_ROLES,
     input_names,
+    interpolation,
     parameter_names,
     sample_names,
     state_names,
@@ -24,18 +27,24 @@ from physode.trajectories.stacking import stack_states, unstack_states
 from physode.trajectories.structure import check_structure
 from physode.trajectories.tables import from_dataframe, to_dataframe
 from physode.trajectories.truth import true_states
-from physode.trajectories.validation import validate
+from physode.trajectories.validation import check_inputs, validate
 
 __all__ = [
+    "INTERPOLATIONS",
     "RESERVED_NAMES",
     "ROLES",
     "SCHEMA",
     "STATE_ROLES",
+    "OneClock",
     "add_noise",
+    "check_inputs",
     "check_structure",
     "from_dataframe",
     "from_numpy",
     "input_names",
+    "input_values",
+    "interpolation",
+    "on_one_clock",
     "parameter_names",
     "provenance",
     "read",

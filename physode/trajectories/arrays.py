@@ -24,6 +24,8 @@ def from_numpy(
     states: Sequence[str],
     *,
     inputs: Mapping[str, ArrayLike | Sequence[ArrayLike]] | None = None,
+    input_time: ArrayLike | Sequence[ArrayLike] | None = None,
+    interpolation: Mapping[str, str] | None = None,
     trajectories: Sequence[str | int] | None = None,
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
@@ -39,7 +41,12 @@ def from_numpy(
     states : sequence of str
         Names of the states, in the order of the last axis of `values`.
     inputs : mapping from name to array_like, optional
-        Inputs u(t), each of the shape of `time`: shared by all trajectories, or one row (or list element) for each.
+        Inputs u(t), each of the shape of `time`, or of `input_time`: shared by all trajectories, or one row (or list element) for each.
+    input_time : array_like, shape (m,) or (trajectory, m), or a list of arrays, optional
+        The times of the inputs' samples, if they are not those of the states.
+    interpolation : mapping from input to {"linear", "previous"}, optional
+        What an input is between its samples: linear (the default), or held from the previous one. An input that is named here may be NaN
+        where it was not sampled.
     trajectories : sequence of str or int, optional
         Labels of the trajectories; by default 0, 1, 2, ...
     units : mapping from name to str, optional
@@ -80,17 +87,24 @@ def from_numpy(
         raise DataError(f"{len(trajectories)} trajectory labels were given for {len(blocks)} trajectories in the values.")
     labels = trajectory_labels(range(len(blocks)) if trajectories is None else trajectories)
     driven = {name: _per_trajectory(series, len(blocks), f"the input {name!r}") for name, series in (inputs or {}).items()}
+    clock = None if input_time is None else _per_trajectory(input_time, len(blocks), "input_time")
     for i, (label, block) in enumerate(zip(labels.tolist(), blocks, strict=True)):
-        lengths = {"time": len(per_trajectory[i]), **{name: len(series[i]) for name, series in driven.items()}}
-        for name, length in lengths.items():
-            if length != len(block):
-                raise DataError(f"trajectory {label!r} has {len(block)} rows of values but {length} of {name!r}; give one for each row.")
+        if len(per_trajectory[i]) != len(block):
+            raise DataError(
+                f"trajectory {label!r} has {len(block)} rows of values but {len(per_trajectory[i])} of 'time'; give one for each row."
+            )
+        wanted, of = (len(block), "rows of values") if clock is None else (len(clock[i]), "times in input_time")
+        for name, series in driven.items():
+            if len(series[i]) != wanted:
+                raise DataError(f"trajectory {label!r} has {wanted} {of} but {len(series[i])} of {name!r}; give one for each row.")
         check_increasing(per_trajectory[i], label, lambda j: f"row {j + 1}")
+        if clock is not None:
+            check_increasing(clock[i], label, lambda j: f"input sample {j + 1}")
     data = {name: [block[:, k] for block in blocks] for k, name in enumerate(states)} | driven
     if len(data) != len(states) + len(driven):
         raise DataError(f"a name is used twice among the states {list(states)} and inputs {list(driven)}; give each its own.")
-    columns = Columns("time", states, list(driven), units, roles)
-    return validate(assemble(columns, labels, per_trajectory, data, provenance("from_numpy")))
+    columns = Columns("time", states, list(driven), units, roles, interpolation)
+    return validate(assemble(columns, labels, per_trajectory, data, provenance("from_numpy"), clock))
 
 
 def _array(found: Any, what: str) -> NDArray[np.float64]:

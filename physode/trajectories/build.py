@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import DataError, unknown_name
-from physode.trajectories.contract import STATE_ROLES
+from physode.trajectories.contract import INTERPOLATIONS, STATE_ROLES
 from physode.trajectories.names import variable_name
 
 __all__ = ["Columns", "assemble", "trajectory_labels"]
@@ -26,6 +26,7 @@ class Columns:
     inputs: Sequence[str] = ()
     units: Mapping[str, str] | None = None
     roles: Mapping[str, str] | None = None
+    interpolation: Mapping[str, str] | None = None
 
     def attributes(self) -> dict[str, dict[str, Any]]:
         """Give the attributes of each column by its label, the time's included."""
@@ -40,6 +41,12 @@ class Columns:
             attrs[label] = {"long_name": _printable(label)} | ({"units": units[label]} if label in units else {})
         for label in self.inputs:
             attrs[label]["role"] = "input"
+        for label, kind in dict(self.interpolation or {}).items():
+            if label not in self.inputs:
+                raise unknown_name("input in interpolation", str(label), map(str, self.inputs))
+            if kind not in INTERPOLATIONS:
+                raise unknown_name(f"interpolation of the input {label!r}:", str(kind), INTERPOLATIONS)
+            attrs[label]["interpolation"] = kind
         for label, role in self._state_roles().items():
             attrs[label] |= role
         return attrs
@@ -101,6 +108,7 @@ def assemble(
     time: Sequence[NDArray[np.float64]],
     data: Mapping[str, Sequence[NDArray[np.float64]]],
     attrs: Mapping[str, Any],
+    input_time: Sequence[NDArray[np.float64]] | None = None,
 ) -> xr.Dataset:
     """Make a record from the times and columns of each trajectory.
 
@@ -116,20 +124,31 @@ def assemble(
         The values of each column of states and inputs, trajectory by trajectory.
     attrs : mapping
         The record's attributes.
+    input_time : sequence of ndarray, each of shape (m_i,), optional
+        The times of each trajectory's inputs, if they are not those of the states.
     """
     described = columns.attributes()
-    regular = all(np.array_equal(time[0], other) for other in time[1:])
-    dims = ("trajectory", "time") if regular else ("trajectory", "obs")
-    length = max(map(len, time))
     coords: dict[str, Any] = {"trajectory": ("trajectory", labels)}
-    coords["time"] = ("time", time[0], described[columns.time]) if regular else (dims, _padded(time, length), described[columns.time])
+    dims, coords["time"] = _clock(time, "time", "obs", described[columns.time])
+    input_dims = dims
+    if input_time is not None and columns.inputs:
+        about = {key: text for key, text in described[columns.time].items() if key == "units"} | {"long_name": "time of the inputs"}
+        input_dims, coords["input_time"] = _clock(input_time, "input_time", "input_obs", about)
     variables: dict[str, Any] = {}
     for label in (*columns.states, *columns.inputs):
         name = variable_name(label)
         if name in variables:
             raise DataError(f"two columns would both be called {name!r} (a slash becomes an underscore); rename the column {label!r}.")
-        variables[name] = (dims, _padded(data[label], length), described[label])
+        where = input_dims if label in columns.inputs else dims
+        variables[name] = (where, _padded(data[label], max(map(len, data[label]))), described[label])
     return xr.Dataset(variables, coords=coords, attrs=dict(attrs))
+
+
+def _clock(time: Sequence[NDArray[np.float64]], shared: str, own: str, attrs: dict[str, Any]) -> tuple[tuple[str, str], Any]:
+    """Dimensions of what is sampled at these times, and their coordinate: one for all trajectories if they share their times."""
+    if all(np.array_equal(time[0], other) for other in time[1:]):
+        return ("trajectory", shared), (shared, time[0], attrs)
+    return ("trajectory", own), (("trajectory", own), _padded(time, max(map(len, time))), attrs)
 
 
 def _padded(parts: Sequence[NDArray[np.float64]], length: int) -> NDArray[np.float64]:

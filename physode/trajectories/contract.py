@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from physode.errors import DataError, unknown_name
 
 __all__ = [
+    "INPUT_DIMS",
+    "INTERPOLATIONS",
     "RESERVED_NAMES",
     "ROLES",
     "SCHEMA",
     "STATE_ROLES",
     "input_names",
+    "interpolation",
     "parameter_names",
     "sample_names",
     "state_names",
@@ -33,7 +36,15 @@ STATE_ROLES = ("position", "velocity", "momentum", "state")
 ROLES = (*STATE_ROLES, "augmented", "input", "truth", "noise", "parameter")
 """Every value that the attribute ``role`` of a variable may have."""
 
-RESERVED_NAMES = frozenset({"trajectory", "time", "obs", "state", "model", "seed", "epoch", "split", "quantile", "exponent"})
+INTERPOLATIONS = ("linear", "previous")
+"""What an input may be between its samples, the attribute ``interpolation``, by scipy's names: linear, or held from the previous one."""
+
+INPUT_DIMS = ("input_time", "input_obs")
+"""Dimensions of inputs on a clock of their own: shared by all trajectories, or with a coordinate ``input_time(trajectory, input_obs)``."""
+
+RESERVED_NAMES = frozenset(
+    {"trajectory", "time", "obs", "state", "model", "seed", "epoch", "split", "quantile", "exponent", *INPUT_DIMS},
+)
 """Names of dimensions and coordinates, which no variable may have."""
 
 
@@ -81,6 +92,17 @@ def input_names(ds: xr.Dataset) -> list[str]:
     ['force']
     """
     return _with_role(ds, "input")
+
+
+def interpolation(variable: xr.DataArray) -> str:
+    """Say what an input is between its samples: ``"linear"``, or ``"previous"`` if it is held.
+
+    Examples
+    --------
+    >>> interpolation(xr.DataArray([0.0, 1.0], attrs={"role": "input"}))
+    'linear'
+    """
+    return str(variable.attrs.get("interpolation", INTERPOLATIONS[0]))
 
 
 def parameter_names(ds: xr.Dataset) -> list[str]:

@@ -32,6 +32,7 @@ def read_csv(
     inputs: Sequence[str] = (),
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
+    interpolation: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     r"""Read a record from a CSV file: commas, one line of column names, a point before the decimals, UTF-8.
 
@@ -46,10 +47,12 @@ def read_csv(
     trajectory : str, optional
         The column that says to which trajectory a row belongs. Without it, the file is one trajectory.
     inputs : sequence of str, default ()
-        The columns of inputs u(t), known at every time.
+        The columns of inputs u(t), known at every time unless `interpolation` says what they are in between.
     units : mapping from column to str, optional
         Units of the time, states and inputs; ``"s"``, not ``"seconds"``.
     roles : mapping from state to str, optional
+        As in `from_dataframe`.
+    interpolation : mapping from input to {"linear", "previous"}, optional
         As in `from_dataframe`.
 
     Returns
@@ -81,7 +84,7 @@ def read_csv(
     try:
         time = _time_column(table) if time is None else time
         states = _free_number_columns(table, {time, trajectory, *inputs}) if states is None else states
-        columns = Columns(time, states, inputs, units, roles)
+        columns = Columns(time, states, inputs, units, roles, interpolation)
         return from_table(table, columns, trajectory, row=lambda i: f"line {table.index[i]}", attrs=attrs)
     except (DataError, UnknownNameError) as error:
         raise type(error)(f"{path}: {error}") from error

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import DataError, unknown_name
+from physode.trajectories.clocks import trim_inputs
 from physode.trajectories.contract import sample_names, time_dim, times
 from physode.trajectories.provenance import provenance
 
@@ -96,7 +97,7 @@ def select_split(ds: xr.Dataset, part: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A record of the same kind.
+        A record of the same kind; of inputs on a clock of their own, the samples that drive this part.
 
     Raises
     ------
@@ -123,8 +124,8 @@ def select_split(ds: xr.Dataset, part: str) -> xr.Dataset:
     if part not in parts:
         raise unknown_name("part of the split", part, parts)
     if marks.ndim == 1:
-        return ds.isel({marks.dims[0]: np.flatnonzero(marks.values == part)})
-    return _select_rows(ds, (marks.transpose("trajectory", "obs") == part).values)
+        return trim_inputs(ds.isel({marks.dims[0]: np.flatnonzero(marks.values == part)}))
+    return trim_inputs(_select_rows(ds, (marks.transpose("trajectory", "obs") == part).values))
 
 
 def _select_rows(ds: xr.Dataset, wanted: NDArray[np.bool_]) -> xr.Dataset:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from physode.errors import DataError, unknown_name
 from physode.trajectories.attributes import check_attributes
-from physode.trajectories.contract import ROLES, SCHEMA, time_dim, times
+from physode.trajectories.contract import INPUT_DIMS, INTERPOLATIONS, ROLES, SCHEMA, time_dim, times
 from physode.trajectories.increasing import check_increasing
 from physode.trajectories.names import check_name
 
@@ -41,6 +41,7 @@ def check_structure(ds: xr.Dataset) -> xr.Dataset:
     dim = time_dim(ds)
     check_attributes(ds.attrs, "the record")
     _check_coordinates(ds, dim)
+    _check_input_clock(ds)
     for name in ds.data_vars:
         _check_variable(ds[name], name, dim)
     _check_times(ds, dim)
@@ -70,6 +71,31 @@ def _check_coordinates(ds: xr.Dataset, dim: str) -> None:
         check_attributes(found.attrs, f"the coordinate {coordinate!r}")
 
 
+def _check_input_clock(ds: xr.Dataset) -> None:
+    found = [dim for dim in INPUT_DIMS if dim in ds.dims]
+    if not found:
+        return
+    if len(found) > 1:
+        raise DataError(
+            "the record has the dimensions 'input_time' (inputs sampled at the same times in all trajectories) and 'input_obs' (at times "
+            "of their own); use one of them."
+        )
+    dims = ("input_time",) if found == ["input_time"] else ("trajectory", "input_obs")
+    if "input_time" not in ds.coords:
+        raise DataError(
+            f"inputs lie along the dimension {found[0]!r}, and the record has no coordinate 'input_time' with the times of their samples; "
+            f"add it with ds.assign_coords(input_time=({dims}, ...))."
+        )
+    clock = ds["input_time"]
+    if clock.dims != dims:
+        raise DataError(f"the coordinate 'input_time' has the dimensions {clock.dims}, not {dims}. {_MAKERS}")
+    if clock.dtype != np.float64:
+        raise DataError(f"the coordinate 'input_time' is {clock.dtype}, not float64; convert it with .astype('float64').")
+    units, own = ds["time"].attrs.get("units"), clock.attrs.get("units")
+    if own is not None and own != units:
+        raise DataError(f"the coordinate 'input_time' has the units {own!r} and 'time' {units!r}; give both in the same units.")
+
+
 def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
     check_name(name)
     where = f"variable {name!r}"
@@ -79,12 +105,17 @@ def _check_variable(variable: xr.DataArray, name: object, dim: str) -> None:
         raise DataError(f"{where} has no role; set it, for example ds[{name!r}].attrs['role'] = 'state'. Roles: {', '.join(ROLES)}.")
     if role not in ROLES:
         raise DataError(f"{where}: {unknown_name('role', str(role), ROLES)}")
+    if "interpolation" in variable.attrs and role != "input":
+        raise DataError(f"{where} has the attribute 'interpolation' and the role {role!r}; only inputs are interpolated. Remove it.")
+    if "interpolation" in variable.attrs and variable.attrs["interpolation"] not in INTERPOLATIONS:
+        raise DataError(f"{where}: {unknown_name('interpolation', str(variable.attrs['interpolation']), INTERPOLATIONS)}")
+    along = {("trajectory", dim), *((("trajectory", own) for own in INPUT_DIMS) if role == "input" else ())}
     if role in ("noise", "parameter"):
-        if set(variable.dims) - {"trajectory"}:
-            raise DataError(
-                f"{where} has the role {role!r} and the dimensions {variable.dims}; it must be one number, or one for each trajectory."
-            )
-    elif variable.dims != ("trajectory", dim):
+        if set(variable.dims) - {"trajectory"} and not (role == "noise" and variable.dims == ("trajectory", dim)):
+            each = ", or one for each measurement" if role == "noise" else ""
+            found = f"{where} has the role {role!r} and the dimensions {variable.dims}"
+            raise DataError(f"{found}; it must be one number, or one for each trajectory{each}.")
+    elif variable.dims not in along:
         raise DataError(
             f"{where} has the dimensions {variable.dims}, not ('trajectory', {dim!r}); "
             f"use ds.transpose('trajectory', {dim!r}), or the role 'parameter' if it does not change with time."
@@ -102,12 +133,20 @@ def _check_times(ds: xr.Dataset, dim: str) -> None:
     labels = ds["trajectory"].values.tolist()
     if dim == "time":
         check_increasing(ds["time"].values, labels[0] if labels else 0, lambda i: f"row {i + 1}")
-        return
-    for row, label in zip(times(ds), labels, strict=True):
+    else:
+        _check_each(times(ds), labels, "row")
+    if "input_time" in ds.dims:
+        check_increasing(ds["input_time"].values, labels[0] if labels else 0, lambda i: f"sample {i + 1} of the inputs")
+    elif "input_obs" in ds.dims:
+        _check_each(ds["input_time"].values, labels, "input sample")
+
+
+def _check_each(clock: np.ndarray, labels: list[object], what: str) -> None:
+    for row, label in zip(clock, labels, strict=True):
         n_valid = int(np.count_nonzero(~np.isnan(row)))
         if np.isnan(row[:n_valid]).any():
             raise DataError(
-                f"trajectory {label!r}: a missing time lies before a valid one (row {int(np.flatnonzero(np.isnan(row))[0]) + 1}); "
+                f"trajectory {label!r}: a missing time lies before a valid one ({what} {int(np.flatnonzero(np.isnan(row))[0]) + 1}); "
                 f"padding belongs at the end. {_MAKERS}"
             )
-        check_increasing(row[:n_valid], label, lambda i: f"row {i + 1}")
+        check_increasing(row[:n_valid], label, lambda i: f"{what} {i + 1}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError
 from physode.trajectories.build import Columns, assemble, trajectory_labels
+from physode.trajectories.clocks import input_times, own_clock_names, rows_of, spread, union_times
 from physode.trajectories.columns import is_missing, missing_column, numbers
 from physode.trajectories.contract import sample_names, times
 from physode.trajectories.increasing import check_increasing
@@ -30,6 +31,7 @@ def from_dataframe(
     inputs: Sequence[str] = (),
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
+    interpolation: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Make a record from a table with one row per trajectory and time.
 
@@ -50,6 +52,9 @@ def from_dataframe(
     roles : mapping from state to str, optional
         ``"position"``, ``"velocity of x"``, ``"momentum of theta"`` or ``"state"`` (the default). Where there is exactly one
         position, ``"velocity"`` and ``"momentum"`` are enough.
+    interpolation : mapping from input to {"linear", "previous"}, optional
+        What an input is between its samples: linear (the default), or held from the previous one. A row may hold an input and no
+        state, and, if its interpolation is said, a state and no input.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def from_dataframe(
     def row(i: int) -> str:
         return f"row {i + 1}" if plain else f"row {i + 1} (index {index[i]!r})"
 
-    columns = Columns(time, states, inputs, units, roles)
+    columns = Columns(time, states, inputs, units, roles, interpolation)
     return from_table(df, columns, trajectory, row=row, attrs=provenance("from_dataframe"))
 
 
@@ -155,8 +160,8 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``trajectory``, ``time``, one for each variable that has a value at each time (states, inputs, truth), and
-        ``split`` if the record is split. Padding is left out; missing values are NaN. Numbers of the whole record
-        (parameters, noise) stay in the record.
+        ``split`` if the record is split. Padding is left out; missing values are NaN. Samples of inputs on a clock of their own have
+        rows of their own, where nothing else was sampled there. Numbers of the whole record (parameters, noise) stay in the record.
 
     See Also
     --------
@@ -170,12 +175,17 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
     0           0   0.0  2.0
     1           0   1.0  4.0
     """
-    time = times(ds)
+    seen, own = times(ds), own_clock_names(ds)
+    clock = input_times(ds) if own else seen[:, :0]
+    time = union_times(seen, clock)
     kept = ~np.isnan(time)
     columns: dict[str, Any] = {"trajectory": np.repeat(ds["trajectory"].values, kept.sum(axis=1)), "time": time[kept]}
-    for name in sample_names(ds):
-        columns[name] = ds[name].transpose("trajectory", ...).to_numpy()[kept]
+
+    def column(found: xr.DataArray, at: NDArray[np.float64], blank: float | str) -> NDArray[Any]:
+        return spread(found.transpose("trajectory", ...).to_numpy(), rows_of(at, time), at, time.shape, blank)[kept]
+
+    for name in [str(name) for name in ds.data_vars if name in {*sample_names(ds), *own}]:
+        columns[name] = column(ds[name], clock if name in own else seen, np.nan)
     if "split" in ds.coords:
-        marks = ds["split"].broadcast_like(ds["time"]).broadcast_like(ds["trajectory"]).transpose("trajectory", ...)
-        columns["split"] = marks.to_numpy()[kept]
+        columns["split"] = column(ds["split"].broadcast_like(ds["time"]).broadcast_like(ds["trajectory"]), seen, "")
     return pd.DataFrame(columns)

@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from physode.errors import DataError
-from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, sample_names, state_names, times, values
+from physode.trajectories.clocks import input_values, own_clock_names, sample_times
+from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, interpolation, sample_names, state_names, times, values
 from physode.trajectories.structure import check_structure
 
-__all__ = ["validate"]
+__all__ = ["check_inputs", "validate"]
 
 
 def validate(ds: xr.Dataset) -> xr.Dataset:
@@ -20,6 +21,10 @@ def validate(ds: xr.Dataset) -> xr.Dataset:
     ds : xarray.Dataset
         One variable per state, float64, with dimensions ``(trajectory, time)``, or ``(trajectory, obs)`` and a coordinate
         ``time(trajectory, obs)``. A missing value is NaN at a valid time; short trajectories are padded with NaN in data and time.
+        Inputs, which have the role "input", may lie on a clock of their own: dimensions ``(trajectory, input_time)``, or
+        ``(trajectory, input_obs)`` and a coordinate ``input_time(trajectory, input_obs)``. Their attribute ``interpolation`` says what
+        they are between samples: "linear" (the default), or "previous" if they are held. An input that has the attribute needs no sample
+        in every row. Noise, ``<state>_noise_std``, is one number, one for each trajectory, or one for each measurement.
 
     Returns
     -------
@@ -30,7 +35,8 @@ def validate(ds: xr.Dataset) -> xr.Dataset:
     ------
     DataError
         Names the variable, what was found and the fix: wrong dimensions, types, names, roles or attributes; times that do not
-        increase; infinite values; a trajectory of fewer than two rows; a state that is constant or never observed; a missing input.
+        increase; infinite values; a trajectory of fewer than two rows; a state that is constant or never observed; an input that is
+        missing or does not cover the observations.
 
     Examples
     --------
@@ -50,7 +56,7 @@ def validate(ds: xr.Dataset) -> xr.Dataset:
     _check_padding(ds)
     _check_rows(ds, states)
     _check_states(ds, states)
-    _check_inputs(ds)
+    check_inputs(ds)
     return ds
 
 
@@ -61,8 +67,8 @@ def _where(ds: xr.Dataset, name: str, bad: np.ndarray) -> str:
     if index:
         parts.append(f"trajectory {ds['trajectory'].values[index[0]].item()!r}")
     if len(index) == 2:
-        parts.append(f"row {index[1] + 1}")
-        parts.append(f"time {float(times(ds)[index])!r}")
+        parts.append(f"{'input sample' if name in own_clock_names(ds) else 'row'} {index[1] + 1}")
+        parts.append(f"time {float(sample_times(ds, name)[index])!r}")
     return f" at {', '.join(parts)}" if parts else ""
 
 
@@ -76,24 +82,32 @@ def _check_finite(ds: xr.Dataset) -> None:
                 "write a missing value as NaN (an empty cell), or remove the row."
             )
         role = ds[name].attrs["role"]
-        if role in ("noise", "parameter") and np.isnan(found).any():
-            where = _where(ds, name, np.isnan(found))
-            raise DataError(f"variable {name!r} with the role {role!r} is NaN{where}; remove it or give its value.")
+        if role in ("noise", "parameter"):
+            unknown = np.isnan(found) & ~np.isnan(times(ds)) if found.ndim == 2 else np.isnan(found)
+            if unknown.any():
+                where = _where(ds, name, unknown)
+                raise DataError(f"variable {name!r} with the role {role!r} is NaN{where}; remove it or give its value.")
         if role == "noise" and (found < 0).any():
             where = _where(ds, name, found < 0)
             raise DataError(f"variable {name!r} is a standard deviation and is negative{where}; it must be zero or more.")
+        if role == "noise" and (found == 0).any() and (found > 0).any():
+            where = _where(ds, name, found == 0)
+            raise DataError(
+                f"variable {name!r} is zero{where} and not everywhere; an exact value would outweigh all the others. "
+                "Give it a small standard deviation."
+            )
 
 
 def _check_padding(ds: xr.Dataset) -> None:
-    padding = np.isnan(times(ds))
-    for name in sample_names(ds):
-        bad = padding & ~np.isnan(ds[name].values)
+    clocks = dict.fromkeys(sample_names(ds), "time") | dict.fromkeys(own_clock_names(ds), "input_time")
+    for name, clock in clocks.items():
+        bad = np.isnan(sample_times(ds, name)) & ~np.isnan(ds[name].values)
         if bad.any():
             trajectory, row = np.argwhere(bad)[0]
             label = ds["trajectory"].values[trajectory].item()
             raise DataError(
                 f"variable {name!r} has a value without a time at trajectory {label!r}, row {row + 1}; "
-                "padding is NaN in the data and in 'time'. Give its time, or write NaN."
+                f"padding is NaN in the data and in {clock!r}. Give its time, or write NaN."
             )
 
 
@@ -121,12 +135,30 @@ def _check_states(ds: xr.Dataset, states: list[str]) -> None:
             )
 
 
-def _check_inputs(ds: xr.Dataset) -> None:
-    missing = ~np.isnan(times(ds))
+def check_inputs(ds: xr.Dataset) -> None:
+    """Raise DataError unless every input is known along all observations."""
     for name in input_names(ds):
-        bad = missing & np.isnan(ds[name].values)
-        if bad.any():
+        bad = ~np.isnan(sample_times(ds, name)) & np.isnan(ds[name].values)
+        if bad.any() and "interpolation" not in ds[name].attrs:
             raise DataError(
                 f"the input {name!r} is missing{_where(ds, name, bad)} ({int(bad.sum())} in all); an input must be known at every time. "
-                "Fill the gaps, for example by interpolation, or remove the rows."
+                "Fill the gaps, remove the rows, or say what it is between its samples: "
+                f"ds[{name!r}].attrs['interpolation'] = 'linear', or 'previous' if it is held."
             )
+        lacking = ~np.isnan(times(ds)) & np.isnan(input_values(ds, [name])[..., 0])
+        if lacking.any():
+            raise _not_covered(ds, name, lacking)
+
+
+def _not_covered(ds: xr.Dataset, name: str, lacking: np.ndarray) -> DataError:
+    row, column = (int(i) for i in np.argwhere(lacking)[0])
+    label, seen = ds["trajectory"].values[row].item(), times(ds)[row]
+    clock = sample_times(ds, name)[row][np.isfinite(ds[name].values[row])]
+    samples = f"its samples cover {float(clock[0])!r} to {float(clock[-1])!r}" if len(clock) else "it has no sample there"
+    ends = "a held input needs a sample at the first observation or before it"
+    if interpolation(ds[name]) == "linear":
+        ends = "an input that is linear between samples needs one at or beyond either end of the observations"
+    return DataError(
+        f"the input {name!r} does not cover the observations of trajectory {label!r}, which go from {float(seen[0])!r} to "
+        f"{float(np.nanmax(seen))!r}: {samples}; {ends}. Add samples, or cut the observations at time {float(seen[column])!r}."
+    )

@@ -144,7 +144,7 @@ def test_inputs_drive_the_model() -> None:
         model.rhs(0.0, np.zeros((1, 2)))
     gap = ds.copy(deep=True)
     gap["force"][..., 7] = np.nan
-    with pytest.raises(DataError, match="input 'force' is missing at time 0.7"):
+    with pytest.raises(DataError, match="the input 'force' is missing at trajectory 0, row 8, time 0.7"):
         model.predict(gap)
 
 

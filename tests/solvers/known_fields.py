@@ -103,11 +103,11 @@ class Explosion(Known):
         return self.rate * z.square()
 
 
-def no_inputs(time: Tensor) -> Tensor:
+def no_inputs(time: Tensor, inside: Tensor | None = None) -> Tensor:
     """u(t) of an autonomous field."""
     return time.new_zeros(*time.shape, 0)
 
 
-def sine_input(time: Tensor) -> Tensor:
+def sine_input(time: Tensor, inside: Tensor | None = None) -> Tensor:
     """u(t) = sin 2t for every trajectory."""
     return torch.sin(2 * time)[..., None]

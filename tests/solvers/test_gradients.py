@@ -22,7 +22,7 @@ from physode.solvers.sensitivity import trajectory_derivatives
 TIMES = torch.tensor([[0.0, 0.4, 0.5, 1.1], [0.3, 1.0, math.nan, math.nan]], dtype=torch.float64)
 
 
-def cosine_input(time: Tensor) -> Tensor:
+def cosine_input(time: Tensor, inside: Tensor | None = None) -> Tensor:
     return torch.cos(time)[..., None]
 
 

@@ -32,6 +32,25 @@ def test_inputs_are_interpolated_linearly_and_held_outside() -> None:
     assert no_samples(TIME)(asked).shape == (3, 5, 0)
 
 
+def test_held_inputs_have_the_value_of_their_last_sample_and_the_side_that_is_asked_for() -> None:
+    values = torch.stack([TIME.nan_to_num(0.0), TIME.nan_to_num(0.0)], dim=2)
+    inputs = SampledInputs(TIME, values, (True, False))
+    asked = torch.tensor([[-1.0, 0.25, 1.0, 2.9, 4.5], [2.0, 2.4, 2.5, 4.0, 99.0], [6.0, 7.0, 7.0, 8.0, 9.0]], dtype=torch.float64)
+    assert inputs(asked)[..., 0].tolist() == [[0, 0, 1, 1, 4.5], [2, 2, 2.5, 4, 4], [7, 7, 7, 7, 7]]
+    torch.testing.assert_close(inputs(asked)[..., 1], SampledInputs(TIME, values)(asked)[..., 1])
+    ends = torch.tensor([[1.0, 3.0], [2.5, 4.0], [7.0, 7.0]], dtype=torch.float64)
+    assert inputs(ends, ends.mean(1, keepdim=True))[..., 0].tolist() == [[1, 1], [2.5, 2.5], [7, 7]]  # within the step, not after it
+    assert inputs(ends, ends[:, :1] - 0.1)[0, :, 0].tolist() == [0, 0]
+    windows = cut_windows(Batch(TIME, values, inputs), 2)
+    assert windows.batch.inputs.held == (True, False) and windows.choose(torch.tensor([1])).batch.inputs.held == (True, False)
+
+
+def test_observations_up_to_a_row_of_each_trajectory() -> None:
+    batch = record().until(torch.tensor([2, 1, 0]))
+    assert batch.time.isfinite().sum(1).tolist() == [3, 2, 1] and batch.values.isfinite().sum(1).flatten().tolist() == [3, 2, 1]
+    assert batch.time.shape == (3, 3) and batch.inputs.time.shape == (3, 5)
+
+
 def record() -> Batch:
     values = torch.arange(15, dtype=torch.float64).reshape(3, 5, 1)
     values = torch.where(TIME.isfinite()[..., None], values, NAN)

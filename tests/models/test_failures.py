@@ -1,0 +1,105 @@
+"""A learned field that runs away or is stiff says which trajectory and when."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import physode
+from physode.errors import FitError, SimulationWarning
+from physode.models import AbstractModel
+from physode.models.train import _misfit
+
+TIME = np.linspace(0.0, 0.8, 17)
+
+
+def growth() -> xr.Dataset:
+    """Exponential growth from 1 and decay towards it, in hours, of which one runs away under z' = 3 z."""
+    values = np.stack([np.exp(TIME), 0.5 * np.exp(TIME)])[..., None]
+    return physode.from_numpy(TIME, values, ["z"], trajectories=["fast", "slow"], units={"time": "h", "z": "g"})
+
+
+def with_rate(rate: float, solver: str = "rk4") -> AbstractModel:
+    """A fitted model whose field is then set to z' = `rate` z, in the record's units."""
+    model = physode.NeuralODE(hidden=(2,), solver=solver, max_iterations=5).fit(growth(), seed=0)
+    dynamics = model._fitted()
+    with torch.no_grad():
+        for parameter in dynamics.field.parameters():
+            parameter.zero_()
+        dynamics.field.net.linear.weight.fill_(rate * dynamics.scaling.time_scale)
+        dynamics.field.net.affine[-1].bias.fill_(
+            rate * dynamics.scaling.time_scale * float(dynamics.scaling.mean[0] / dynamics.scaling.scale[0])
+        )
+    return model
+
+
+RUNS_AWAY = (
+    r"trajectory 0 could not be carried beyond time \d+ h, where z is -?\d.*: the learned field runs away from its record, in which z goes "
+    r"from 0\.\d+ to 2\.\d+, from time 0 h on\. To go on, fit to a record that covers this motion, .*\. Its later values are missing"
+)
+
+
+@pytest.mark.parametrize("solver", ["rk4", "midpoint"])
+def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> None:
+    model, time = with_rate(50.0, solver), np.linspace(0, 32, 17)
+    with pytest.warns(SimulationWarning, match=RUNS_AWAY):
+        run = model.simulate({"z": 1.0}, time)["z"].values
+    lost = np.isnan(run[0])
+    assert not lost[:5].any() and lost[-1] and (np.diff(lost.astype(int)) >= 0).all()
+
+
+def test_a_prediction_names_the_first_trajectory_and_the_others() -> None:
+    model = with_rate(5e7)
+    with pytest.warns(SimulationWarning, match=r"trajectory 'fast' .* \(1 more trajectories failed: 'slow'\)") as caught:
+        found = model.predict(growth(), warmup=1)
+    assert len(caught) == 1
+    assert np.isnan(found["z"].values[:, -1]).all() and np.isfinite(found["z"].values[:, 0]).all()
+
+
+def test_a_stiff_field_is_told_with_its_time_constant_and_the_solver_to_take() -> None:
+    model = with_rate(-1e4)
+    message = (
+        r"the learned field is stiff there, with a motion that decays in 0\.0001 h against steps of 0\.\d+ h\. "
+        r"To go on, fit again with solver='implicit-midpoint'"
+    )
+    with pytest.warns(SimulationWarning, match=message):
+        model.simulate({"z": 1.0}, np.linspace(0, 5, 6))
+    run = with_rate(-1e4, "implicit-midpoint").simulate({"z": 1.0}, np.linspace(0, 5, 6))
+    assert float(np.abs(run["z"]).max()) <= 1.0
+
+
+def test_a_fit_that_cannot_integrate_its_record_says_where() -> None:
+    ds = growth()
+    bad = ds.assign(z=(ds["z"].dims, ds["z"].values * np.array([[1.0], [1.0]]), ds["z"].attrs))
+
+    class Wild(physode.NeuralODE):
+        """Its activation is the identity and its field is stiff beyond any step, whatever is learned."""
+
+        def _field(self, layout):
+            inner = super()._field(layout)
+            forward = inner.closure
+
+            def closure():
+                evaluate = forward()
+                return lambda t, z, u: evaluate(t, z, u) + 1e200 * z**3
+
+            inner.closure = closure
+            return inner
+
+    with pytest.raises(
+        FitError, match=r"no windows of the record could be integrated .*; trajectory 'fast' could not be carried beyond time 0 h"
+    ):
+        Wild(hidden=(2,), max_iterations=2).fit(bad)
+
+
+def test_a_forecast_that_runs_away_is_not_judged_a_good_one() -> None:
+    ds = growth()
+    dynamics = physode.NeuralODE(hidden=(2,), max_iterations=2).fit(ds)._fitted()
+    lost = ds.where(ds["time"] < 0.6)
+    stub = SimpleNamespace(layout=dynamics.layout, scaling=dynamics.scaling, predict=lambda *_: lost)
+    assert _misfit(stub, ds) == np.inf
+    assert _misfit(dynamics, ds) < 0.1
