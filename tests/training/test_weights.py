@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from torch.nn.utils import parameters_to_vector
 from training_records import field, no_samples, rotation
 
 import physode
+from physode.fields import get_theta, stack
 from physode.models.encoding import noise_levels
 from physode.solvers import SOLVERS
 from physode.solvers.runge_kutta import RUNGE_KUTTA
@@ -29,20 +29,22 @@ def weighted() -> tuple[Batch, torch.Tensor]:
 @torch.no_grad()
 def test_squares_are_weighted_and_their_derivatives_are_theirs() -> None:
     batch, start = weighted()
-    vector_field = field(hidden=(3,))
-    theta = parameters_to_vector(vector_field.parameters()).detach()
-    prior = InitialPrior(start, torch.zeros_like(start))
-    problem = ShootingProblem(vector_field, batch, (0, 1), prior, RUNGE_KUTTA["rk4"], 0.2)
+    vector_field, one = field(hidden=(3,)), torch.tensor([0])
+    theta = get_theta(vector_field)
+    prior = InitialPrior(start[None], torch.zeros_like(start))
+    problem = ShootingProblem(stack([vector_field]), batch, (0, 1), prior, RUNGE_KUTTA["rk4"], 0.2)
     assert batch.weight is not None
-    expected = (batch.weight * (problem.roll_out(theta, start) - batch.values).square()).sum((0, 1))
-    torch.testing.assert_close(problem.squares(theta, start), expected)
+    run = SOLVERS["rk4"].integrate(vector_field, start, batch.time, batch.inputs, 0.2)
+    expected = (batch.weight * (run - batch.values).square()).sum((0, 1))
+    found = problem.evaluate(theta, start[None], one)
+    torch.testing.assert_close(found.squares[0], expected)
     descent = DescentProblem(vector_field, batch, (0, 1), prior, SOLVERS["rk4"], 0.2)
     torch.testing.assert_close(descent.squares(start, torch.arange(2))[0], expected)
     precision = torch.tensor([2.0, 5.0], dtype=torch.float64)
-    equations = problem.normal_equations(theta, start, precision)
-    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    up, down = (problem.squares(theta + h * direction, start) @ precision for h in (1e-5, -1e-5))
-    assert float(2 * equations.gradient @ direction) == pytest.approx(float((up - down) / 2e-5), rel=1e-5)
+    equations = problem.normal_equations(theta, start[None], found.path, precision[None], one)
+    direction = torch.randn(theta.shape[1], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    up, down = (problem.evaluate(theta + h * direction, start[None], one).squares[0] @ precision for h in (1e-5, -1e-5))
+    assert float(2 * equations.gradient[0] @ direction) == pytest.approx(float((up - down) / 2e-5), rel=1e-5)
 
 
 def test_windows_keep_the_weights_of_their_measurements() -> None:
