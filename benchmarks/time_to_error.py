@@ -73,7 +73,7 @@ class Run:
 def main() -> None:
     """Run every fit for each seed and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one seed, and a cap of 10 s")
+    parser.add_argument("--quick", action="store_true", help="one seed, and a cap of 30 s")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cap", type=float, help="seconds of the processor for each peer; default 125 for torchdiffeq, 60 for the others")
     parser.add_argument("--only", choices=FITS, action="append", help="may be repeated; physode is always run")
@@ -85,7 +85,7 @@ def main() -> None:
     print(f"{'fit':<34}" + "".join(heads) + f"{'calls':>9}{'CPU':>8}{'wall':>8}{'load':>6}")
     base = 0.0
     for name in ["physode", *(name for name in FITS if name != "physode" and (not options.only or name in options.only))]:
-        cap = options.cap or (10.0 if options.quick else 125.0 if name.startswith("torchdiffeq") else 60.0)
+        cap = options.cap or (30.0 if options.quick else 125.0 if name.startswith("torchdiffeq") else 60.0)
         runs = [in_fresh_process(name, seed, cap) for seed in seeds]
         times = np.array([[run.first(target, length, run.cpu) for target, length in TARGETS] for run in runs])
         base = base or float(np.median(times[:, 0]))
