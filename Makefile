@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH := .venv/.bench
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench gallery analysis format coverage
+.PHONY: demo test lint bench bench-long gallery analysis format coverage
 
 demo: $(READY)
 	$(BIN)/physode compare hudson-bay --models node,anode,sonode,hnn --seeds 2 -o runs/hudson-bay --force
@@ -20,10 +21,21 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
-bench: $(READY)
+# Quick looks; the peers are installed by the first of the two targets that is made.
+bench: $(BENCH)
 	$(BIN)/python benchmarks
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/lyapunov.py
+	$(BIN)/python benchmarks/time_to_error.py --quick
+	$(BIN)/python benchmarks/gradient_step.py --quick
+	$(BIN)/python benchmarks/adjoint.py --quick
+	$(BIN)/python benchmarks/memory.py --quick
+
+bench-long: $(BENCH)
+	$(BIN)/python benchmarks/time_to_error.py
+	$(BIN)/python benchmarks/oscillators.py
+	$(BIN)/python benchmarks/pendulums.py
+	$(BIN)/python benchmarks/defaults.py
 
 gallery: $(READY)
 	$(BIN)/python docs/make_gallery.py
@@ -42,4 +54,8 @@ coverage: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[test,lint]'
+	@touch $@
+
+$(BENCH): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[bench]'
 	@touch $@
