@@ -3,7 +3,16 @@
 from physode.fields.base import AbstractField
 from physode.fields.first_order import FirstOrderField
 from physode.fields.hamiltonian import HamiltonianField
+from physode.fields.logarithmic import LogarithmicField
 from physode.fields.mlp import ACTIVATIONS, LinearPlusMLP
 from physode.fields.second_order import SecondOrderField
 
-__all__ = ["ACTIVATIONS", "AbstractField", "FirstOrderField", "HamiltonianField", "LinearPlusMLP", "SecondOrderField"]
+__all__ = [
+    "ACTIVATIONS",
+    "AbstractField",
+    "FirstOrderField",
+    "HamiltonianField",
+    "LinearPlusMLP",
+    "LogarithmicField",
+    "SecondOrderField",
+]

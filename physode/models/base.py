@@ -15,6 +15,7 @@ from physode.errors import DataError, NotFittedError, PhysodeError, unknown_name
 from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
 from physode.models.layout import Layout
+from physode.models.scaling import Scaling
 from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
@@ -90,6 +91,9 @@ class AbstractModel(ABC):
     @abstractmethod
     def _field(self, layout: Layout) -> AbstractField:
         """A fresh field; draws from torch's default generator."""
+
+    def _place(self, field: AbstractField, scaling: Scaling) -> None:  # noqa: B027 - most fields need not know
+        """Tell a field where zero and the units of its record lie."""
 
     @abstractmethod
     def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:

@@ -55,6 +55,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         field = model._field(layout).double()
+        model._place(field, scaling)
         history: dict[str, list[float | int | str]] = {name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")}
 
         def report(epoch: int, loss: float, nfev: int, stage: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from physode.fields import AbstractField, FirstOrderField, HamiltonianField, SecondOrderField
+from physode.fields import AbstractField, FirstOrderField, HamiltonianField, LogarithmicField, SecondOrderField
 
 FIELDS: dict[str, AbstractField] = {
     "first-order": FirstOrderField(3, 1, (6, 5), "tanh"),
     "second-order": SecondOrderField(2, 1, (6, 5), "silu"),
     "hamiltonian": HamiltonianField(2, 1, (6, 5), "softplus"),
     "separable": HamiltonianField(2, 1, (6, 5), "sine", separable=True),
+    "logarithmic": LogarithmicField(HamiltonianField(2, 1, (6, 5), "tanh")),
 }
 
 
@@ -60,6 +61,20 @@ def test_inputs_push_the_momenta_alone() -> None:
     push = (field(z[:, 0], z, u) - field(z[:, 0], z, torch.zeros_like(u))).detach()
     torch.testing.assert_close(push[:, 2:], u @ field.coupling.detach().T, rtol=1e-12, atol=1e-13)
     assert float(push[:, :2].abs().max()) == 0
+
+
+def test_a_field_in_logarithms_moves_each_state_in_proportion_to_itself() -> None:
+    inner = hamiltonian(separable=False)
+    field = LogarithmicField(inner).double()
+    shift, spread = torch.tensor([1.0, 2.0, 3.0, 4.0]).double(), torch.tensor([0.5, 2.0, 1.0, 3.0]).double()
+    field.shift.copy_(shift)
+    field.spread.copy_(spread)
+    states, nothing = random_states(4).exp(), torch.zeros(6, 0)
+    z, w = states - shift, spread * (states / shift).log()
+    expected = states / spread * inner(states[:, 0], w, nothing)
+    torch.testing.assert_close(field(z[:, 0], z, nothing), expected, rtol=1e-12, atol=1e-12)
+    gone = field(z[:, 0], -shift - random_states(4).exp(), nothing).detach()
+    assert bool(gone.isfinite().all()) and float(gone.abs().max()) < 1e-3
 
 
 def test_a_second_order_field_moves_positions_by_the_velocities() -> None:
