@@ -3,6 +3,7 @@
 from physode.fields.base import AbstractField
 from physode.fields.first_order import FirstOrderField
 from physode.fields.hamiltonian import HamiltonianField
+from physode.fields.logarithmic import LogarithmicField
 from physode.fields.members import get_theta, set_theta, stack
 from physode.fields.mlp import ACTIVATIONS, LinearPlusMLP
 from physode.fields.second_order import SecondOrderField
@@ -13,6 +14,7 @@ __all__ = [
     "FirstOrderField",
     "HamiltonianField",
     "LinearPlusMLP",
+    "LogarithmicField",
     "SecondOrderField",
     "get_theta",
     "set_theta",

@@ -104,4 +104,4 @@ class AbstractField(nn.Module, ABC):
 
     @abstractmethod
     def penalty_groups(self) -> list[list[str]]:
-        """Names of the parameters that share one prior precision; those not named (the linear part) are left free."""
+        """Names of the parameters that share one prior precision; those not named are left free."""

@@ -92,7 +92,11 @@ class HamiltonianField(AbstractField):
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""
-        return [group for k, net in enumerate(self._networks) for group in net.penalty_groups(f"nets.{k}")]
+        groups = []
+        for k, net in enumerate(self._networks):
+            *hidden, last = net.penalty_groups(f"nets.{k}")
+            groups += [*hidden, [*last, f"quadratic.{k}"]]
+        return groups
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate d[q, p]/dt; see `AbstractField.forward`."""

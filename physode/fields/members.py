@@ -27,7 +27,7 @@ def stack(fields: Sequence[AbstractField]) -> AbstractField:
         With `n_members` set. It maps states of shape (members, batch, n_states), and each parameter has a leading dimension of members.
     """
     stacked = copy.deepcopy(fields[0])
-    stacked.n_members = len(fields)
+    _count(stacked, len(fields))
     for name, _ in fields[0].named_parameters():
         owner, _, leaf = name.rpartition(".")
         together = torch.stack([field.get_parameter(name).detach() for field in fields])
@@ -52,4 +52,11 @@ def set_theta(field: AbstractField, theta: Tensor) -> None:
         parameter.data = part.reshape(shape) if field.n_members is None else part.reshape(len(theta), *shape)
         start += size
     if field.n_members is not None:
-        field.n_members = len(theta)
+        _count(field, len(theta))
+
+
+def _count(field: AbstractField, n_members: int) -> None:
+    """Tell a field, and the fields within it, how many members it has."""
+    for module in field.modules():
+        if isinstance(module, AbstractField):
+            module.n_members = n_members

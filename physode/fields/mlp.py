@@ -221,7 +221,10 @@ class LinearPlusMLP(nn.Module):
         return out
 
     def penalty_groups(self, prefix: str) -> list[list[str]]:
-        """Names of the hidden layers' parameters, one group a layer, and of the last weights; `prefix` leads each name."""
+        """Names of the hidden layers' parameters, one group a layer, and of all that adds up to the result; `prefix` leads each name.
+
+        The linear part is not left free: a law that no data pins down bends back to standing still, where a free one runs away.
+        """
         last = len(self.layers) - 1
         hidden = [[f"{prefix}.layers.{k}.weight", f"{prefix}.layers.{k}.bias"] for k in range(last)]
-        return [*hidden, [f"{prefix}.layers.{last}.weight"]]
+        return [*hidden, [f"{prefix}.linear.weight", f"{prefix}.layers.{last}.weight", f"{prefix}.layers.{last}.bias"]]

@@ -18,6 +18,7 @@ from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
 from physode.models.failures import warn_of_failures
 from physode.models.layout import Layout
+from physode.models.scaling import Scaling
 from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
@@ -114,6 +115,9 @@ class AbstractModel(ABC):
     @abstractmethod
     def _field(self, layout: Layout) -> AbstractField:
         """A fresh field; draws from torch's default generator."""
+
+    def _set_units(self, field: AbstractField, scaling: Scaling) -> None:  # noqa: B027 - most fields need not know
+        """Tell a field where zero and the units of its record lie."""
 
     @abstractmethod
     def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
-from physode.fields import AbstractField, HamiltonianField
+from physode.errors import DataError, unknown_name
+from physode.fields import AbstractField, HamiltonianField, LogarithmicField
 from physode.models.base import AbstractModel
 from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, pair_layout
+from physode.models.scaling import Scaling
+from physode.trajectories.noise import NOISE_SUFFIX
 
 __all__ = ["HamiltonianNeuralODE"]
 
 Array = NDArray[np.float64]
+COORDINATES = ("linear", "log")
+FARTHEST = 4.0
+"""Standard deviations that noise may push the measurement of a positive state below zero."""
 
 
 class HamiltonianNeuralODE(AbstractModel):
@@ -29,7 +36,11 @@ class HamiltonianNeuralODE(AbstractModel):
     Parameters
     ----------
     separable : bool, default False
-        Whether H = T(p) + V(q), as the leapfrog solver needs.
+        Whether H = T(p) + V(q), as the leapfrog solver needs (in linear coordinates).
+    coordinates : {"linear", "log"}, default "linear"
+        "log": q and p are logarithms of positive states x and y, dx/dt = x dH/dlog y and dy/dt = -y dH/dlog x, as of predators and
+        prey [3]_. Every state must be measured and positive; noise is additive in the states themselves, so that
+        where ``<state>_noise_std`` is given, a measurement may lie a little below zero.
     hidden, activation, solver, gradient, optimizer, max_iterations, tolerance
         See `AbstractModel`.
 
@@ -42,6 +53,8 @@ class HamiltonianNeuralODE(AbstractModel):
     ----------
     .. [1] S. Greydanus, M. Dzamba, J. Yosinski, "Hamiltonian neural networks", NeurIPS 2019. doi:10.48550/arXiv.1906.01563
     .. [2] Y. D. Zhong, B. Dey, A. Chakraborty, "Symplectic ODE-Net", ICLR 2020. doi:10.48550/arXiv.1909.12077
+    .. [3] Y. Nutku, "Hamiltonian structure of the Lotka-Volterra equations", Physics Letters A 145 (1990) 27,
+       doi:10.1016/0375-9601(90)90270-X
 
     Examples
     --------
@@ -52,45 +65,74 @@ class HamiltonianNeuralODE(AbstractModel):
     >>> energy = model.hamiltonian(np.array([[0.5, 0.0], [0.0, 1.0]]))
     >>> energy.shape
     (2,)
+
+    Prey and predator, whose energy is log x - x + 2/3 log y - 4/3 y:
+
+    >>> ds = systems.get("lotka-volterra").simulate(np.linspace(0, 10, 101), {"x": 1.0, "y": 1.0})
+    >>> ds["y"].attrs["conjugate_to"] = "x"
+    >>> model = physode.HamiltonianNeuralODE(coordinates="log").fit(ds)
+    >>> state = np.stack([ds["x"].values[0], ds["y"].values[0]], axis=1)
+    >>> bool(np.ptp(model.hamiltonian(state)) < 1e-3)
+    True
     """
 
     registry_name = "hnn"
     reference = "Greydanus, Dzamba & Yosinski (2019). Hamiltonian neural networks. NeurIPS 32."
     doi = "10.48550/arXiv.1906.01563"
 
-    def __init__(self, *, separable: bool = False, **settings: Any) -> None:
+    def __init__(self, *, separable: bool = False, coordinates: str = "linear", **settings: Any) -> None:
         super().__init__(**settings)
-        self.separable = bool(separable)
+        if coordinates not in COORDINATES:
+            raise unknown_name("coordinates", coordinates, COORDINATES)
+        self.separable, self.coordinates = bool(separable), coordinates
 
     def get_params(self) -> dict[str, Any]:
         """Hyperparameters as given, JSON-ready."""
-        return {"separable": self.separable, **super().get_params()}
+        return {"separable": self.separable, "coordinates": self.coordinates, **super().get_params()}
 
     def hamiltonian(self, z: Array) -> Array:
         """Learned energy of states of shape (batch, n_states), shape (batch,).
 
         It is defined up to a constant, here such that the mean over the training record is zero, and has the units of q times p
-        over time.
+        over time; in logarithmic coordinates, those of 1 over time.
         """
         dynamics = self._fitted()
         scaling, field = dynamics.scaling, dynamics.field
         n = len(dynamics.layout.states) // 2
-        size = scaling.scale[0] * scaling.scale[n] / scaling.time_scale
+        if isinstance(field, LogarithmicField):
+            inner, coordinates = cast(HamiltonianField, field.inner), field.logarithms
+            size = 1 / float(field.spread[0] * field.spread[n]) / scaling.time_scale
+        else:
+            inner, coordinates = cast(HamiltonianField, field), _as_they_are
+            size = scaling.scale[0] * scaling.scale[n] / scaling.time_scale
 
         def raw(states: Array) -> Array:
             scaled = dynamics._tensor((np.asarray(states, dtype=np.float64) - scaling.mean) / scaling.scale)
             with torch.no_grad():
-                out = to_numpy(field.hamiltonian(scaled))  # type: ignore[operator]
-            return np.asarray(out * size)
+                return to_numpy(inner.hamiltonian(coordinates(scaled))) * size
 
         return np.asarray(raw(z) - raw(dynamics.reference).mean())
 
     def _layout(self, ds: xr.Dataset) -> Layout:
-        return pair_layout(ds, "momentum")
+        layout = pair_layout(ds, "momentum")
+        if self.coordinates == "log":
+            _refuse_without_logarithm(layout, ds)
+        return layout
 
     def _field(self, layout: Layout) -> AbstractField:
         n = len(layout.states) // 2
-        return HamiltonianField(n, len(layout.inputs), self.hidden, self.activation, separable=self.separable)
+        field = HamiltonianField(n, len(layout.inputs), self.hidden, self.activation, separable=self.separable)
+        return LogarithmicField(field) if self.coordinates == "log" else field
+
+    def _set_units(self, field: AbstractField, scaling: Scaling) -> None:
+        """Set the units of the logarithms, their product the same for each pair: only then one scaled H moves them."""
+        if isinstance(field, LogarithmicField):
+            n = len(scaling.mean) // 2
+            shift = torch.from_numpy(scaling.mean / scaling.scale)
+            product = shift[:n] * shift[n:]
+            stretch = (product.log().mean().exp() / product).sqrt()
+            field.shift.copy_(shift)
+            field.spread.copy_(shift * stretch.repeat(2))
 
     def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         """Scale each pair so that scale of q times scale of p is the same for all: only then one scaled H moves them."""
@@ -115,3 +157,23 @@ class HamiltonianNeuralODE(AbstractModel):
                 momentum[..., k] = value[..., layout.observed.index(name)]
                 force[..., k] = first[..., layout.observed.index(name)]
         return np.concatenate([value[..., q], momentum], axis=-1), np.concatenate([first[..., q], force], axis=-1)
+
+
+def _as_they_are(z: Tensor) -> Tensor:
+    return z
+
+
+def _refuse_without_logarithm(layout: Layout, ds: xr.Dataset) -> None:
+    if layout.latent:
+        raise DataError(
+            f"{', '.join(layout.latent)} is not measured, and coordinates='log' needs the values of every state to tell that they are "
+            "positive; name the momentum of each state in the attribute conjugate_to, or use coordinates='linear'."
+        )
+    for name in layout.observed:
+        lowest = float(np.nanmin(ds[name].values))
+        noise = float(ds[f"{name}{NOISE_SUFFIX}"].max()) if f"{name}{NOISE_SUFFIX}" in ds else 0.0
+        if not (lowest > 0 or lowest > -FARTHEST * noise):
+            raise DataError(
+                f"state {name!r} has the value {lowest:g}, and coordinates='log' is for positive states. Where noise has pushed it to zero "
+                f"or below, give the noise's standard deviation as {name}{NOISE_SUFFIX}; otherwise use coordinates='linear'."
+            )

@@ -145,7 +145,9 @@ def train(
         fields, starts = [], []
         for seed in seeds:
             torch.manual_seed(seed)
-            fields.append(model._field(layout).to(**place))
+            field = model._field(layout).to(**place)
+            model._set_units(field, scaling)
+            fields.append(field)
             start = model._start(layout)
             starts.append(None if start is None else start.to(**place))
         optimizer = _optimizer(model, sum(p.numel() for p in fields[0].parameters()), int(batch.mask.sum()))

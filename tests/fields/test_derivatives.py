@@ -10,13 +10,23 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from physode.errors import UnknownNameError
-from physode.fields import ACTIVATIONS, AbstractField, FirstOrderField, HamiltonianField, LinearPlusMLP, SecondOrderField
+from physode.fields import ACTIVATIONS, AbstractField, FirstOrderField, HamiltonianField, LinearPlusMLP, LogarithmicField, SecondOrderField
+
+
+def logarithmic(n_inputs: int, hidden: tuple[int, ...], activation: str) -> LogarithmicField:
+    """Give each state units of its own; some of the points of `point` lie below zero, where the field stands still."""
+    field = LogarithmicField(HamiltonianField(2, n_inputs, hidden, activation))
+    field.shift.copy_(torch.tensor([1.0, 2.0, 3.0, 0.8]))
+    field.spread.copy_(torch.tensor([0.5, 2.0, 1.0, 3.0]))
+    return field
+
 
 MAKERS: dict[str, Callable[[int, tuple[int, ...], str], AbstractField]] = {
     "first-order": lambda n_inputs, hidden, activation: FirstOrderField(3, n_inputs, hidden, activation),
     "second-order": lambda n_inputs, hidden, activation: SecondOrderField(2, n_inputs, hidden, activation),
     "hamiltonian": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation),
     "separable": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation, separable=True),
+    "logarithmic": logarithmic,
 }
 
 
