@@ -4,6 +4,15 @@ from physode.fields.base import AbstractField
 from physode.fields.first_order import FirstOrderField
 from physode.fields.hamiltonian import HamiltonianField
 from physode.fields.mlp import ACTIVATIONS, LinearPlusMLP
+from physode.fields.port_hamiltonian import PortHamiltonianField
 from physode.fields.second_order import SecondOrderField
 
-__all__ = ["ACTIVATIONS", "AbstractField", "FirstOrderField", "HamiltonianField", "LinearPlusMLP", "SecondOrderField"]
+__all__ = [
+    "ACTIVATIONS",
+    "AbstractField",
+    "FirstOrderField",
+    "HamiltonianField",
+    "LinearPlusMLP",
+    "PortHamiltonianField",
+    "SecondOrderField",
+]

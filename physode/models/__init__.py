@@ -5,6 +5,7 @@ from physode.models.base import AbstractModel
 from physode.models.ensemble import Ensemble
 from physode.models.hnn import HamiltonianNeuralODE
 from physode.models.node import NeuralODE
+from physode.models.phnn import PortHamiltonianNeuralODE
 from physode.models.registry import MODELS, get
 from physode.models.sonode import SecondOrderNeuralODE
 from physode.models.storage import load
@@ -16,6 +17,7 @@ __all__ = [
     "Ensemble",
     "HamiltonianNeuralODE",
     "NeuralODE",
+    "PortHamiltonianNeuralODE",
     "SecondOrderNeuralODE",
     "get",
     "load",

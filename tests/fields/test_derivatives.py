@@ -10,12 +10,22 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from physode.errors import UnknownNameError
-from physode.fields import ACTIVATIONS, AbstractField, FirstOrderField, HamiltonianField, LinearPlusMLP, SecondOrderField
+from physode.fields import (
+    ACTIVATIONS,
+    AbstractField,
+    FirstOrderField,
+    HamiltonianField,
+    LinearPlusMLP,
+    PortHamiltonianField,
+    SecondOrderField,
+)
 
 MAKERS: dict[str, Callable[[int, tuple[int, ...], str], AbstractField]] = {
     "first-order": lambda n_inputs, hidden, activation: FirstOrderField(3, n_inputs, hidden, activation),
     "second-order": lambda n_inputs, hidden, activation: SecondOrderField(2, n_inputs, hidden, activation),
+    "port-hamiltonian": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation),
     "hamiltonian": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation),
+    "convex": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation, convex=True),
     "separable": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation, separable=True),
 }
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from physode.fields import AbstractField, FirstOrderField, HamiltonianField, SecondOrderField
+from physode.fields import AbstractField, FirstOrderField, HamiltonianField, PortHamiltonianField, SecondOrderField
 
 FIELDS: dict[str, AbstractField] = {
     "first-order": FirstOrderField(3, 1, (6, 5), "tanh"),
     "second-order": SecondOrderField(2, 1, (6, 5), "silu"),
     "hamiltonian": HamiltonianField(2, 1, (6, 5), "softplus"),
     "separable": HamiltonianField(2, 1, (6, 5), "sine", separable=True),
+    "port-hamiltonian": PortHamiltonianField(4, 1, (6, 5), "tanh"),
 }
+
+
+PORTS = ("stiffness", "exchange", "damping", "supply")
 
 
 def random_states(n_states: int, batch: int = 6) -> torch.Tensor:
@@ -62,6 +66,37 @@ def test_inputs_push_the_momenta_alone() -> None:
     assert float(push[:, :2].abs().max()) == 0
 
 
+@pytest.mark.parametrize("convex", [False, True])
+def test_a_port_hamiltonian_field_gains_energy_by_its_inputs_alone(convex: bool) -> None:
+    field = PortHamiltonianField(3, 2, (6,), "tanh", convex=convex).double()
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for parameter in field.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    z, u = random_states(3).requires_grad_(), random_states(2)
+    energy = field.hamiltonian(z)
+    (gradient,) = torch.autograd.grad(energy.sum(), z)
+    torch.testing.assert_close(field.gradient(z).detach(), gradient, rtol=1e-12, atol=1e-13)
+    lost = (gradient @ field.damping.detach()).square().sum(1)
+    alone, driven = (field(z[:, 0], z, inputs).detach() for inputs in (torch.zeros_like(u), u))
+    torch.testing.assert_close((gradient * alone).sum(1), -lost, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(driven - alone, u @ field.supply.detach().T, rtol=1e-12, atol=1e-13)
+    assert float(lost.min()) > 0.01
+
+
+def test_a_convex_energy_has_no_second_valley() -> None:
+    curvatures = {}
+    for convex in (False, True):
+        field = PortHamiltonianField(3, 0, (6,), "sine", convex=convex).double()
+        generator = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            for parameter in field.net.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+        curvatures[convex] = float(torch.linalg.eigvalsh(field.net.hessian(random_states(3, 50))).detach().min())
+    assert curvatures[False] < -0.1
+    assert curvatures[True] >= -1e-12
+
+
 def test_a_second_order_field_moves_positions_by_the_velocities() -> None:
     field = SecondOrderField(2, 1, (6,), "tanh").double()
     z, u = random_states(4), random_states(1)
@@ -81,7 +116,7 @@ def test_penalty_groups_name_the_network_once_and_leave_the_linear_part_free(nam
     free = set(existing) - set(named)
     last = {key for key in existing if key.endswith("layers.2.bias")}
     linear = {key for key in existing if key.endswith("linear.weight")}
-    assert free == last | linear | {key for key in existing if key.startswith(("quadratic", "coupling"))}
+    assert free == last | linear | {key for key in existing if key.startswith(("quadratic", "coupling", *PORTS))}
     assert len(field.penalty_groups()) == (6 if name == "separable" else 3)
 
 
