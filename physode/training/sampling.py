@@ -13,6 +13,8 @@ __all__ = ["RESIDUALS_PER_PARAMETER", "draw_windows", "fill_in"]
 
 RESIDUALS_PER_PARAMETER = 20
 """Measurements that a stage looks at for each parameter: noise then moves its minimum by about a fifth of the residual."""
+BLOCK = 10_000
+"""Observations whose windows are filled in at once, so that memory stays bounded."""
 LEAST, WORST = 1e-12, 10.0
 """Bounds of a window's residual, in standard deviations, when windows are drawn."""
 
@@ -76,7 +78,7 @@ def fill_in(
     left[drawn] = False
     if bool(left.any()):
         rest = torch.nonzero(left)[:, 0]
-        out[rest] = refine_initial_states(
-            field, windows.choose(rest).batch, observed, mean[rest], mean[rest], precision[rest], variance, max_step
-        )
+        for block in rest.split(max(1, BLOCK // windows.columns.shape[1])):
+            batch = windows.choose(block).batch
+            out[block] = refine_initial_states(field, batch, observed, mean[block], mean[block], precision[block], variance, max_step)
     return out
