@@ -17,7 +17,7 @@ from physode.models.encoding import encode, finite_inputs
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import RungeKuttaSolver, by_hand, get_solver
-from physode.training.fit import NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
+from physode.training.fit import FAR, NEGLIGIBLE, SMALL_SOLVER_ERROR, FitSettings, Fitted, Guess, fit_field
 from physode.training.initial_states import fit_start
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
@@ -32,7 +32,10 @@ Array = NDArray[np.float64]
 
 MAX_STEP = 0.15
 """Largest training step in time constants; halved when the honesty check asks for it."""
-MOST_PARAMETERS, MOST_MEASUREMENTS = 2000, 50_000
+ATTEMPTS = 3
+"""Fits from weights drawn anew while the free run of the learned field leaves the record."""
+MOST_PARAMETERS = 2000
+"""Parameters up to which "auto" takes Levenberg-Marquardt, whose cost grows with the square of their number."""
 
 
 def train(
@@ -66,8 +69,7 @@ def train(
                 raise StopFit("time_budget")
 
         solver = get_solver(model.solver, model.gradient)
-        n_measurements = int(batch.values.isfinite().sum())
-        optimizer = _optimizer(model, sum(p.numel() for p in field.parameters()), n_measurements)
+        optimizer = _optimizer(model, sum(p.numel() for p in field.parameters()))
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
 
@@ -92,6 +94,16 @@ def train(
 
         judge = None if validation is None else lambda fitted: _misfit(dynamics(fitted), validation)
         fitted = fit_field(field, batch, layout.index, guess, settings, report, judge)
+        for _ in range(ATTEMPTS - 1):
+            if not fitted.excursion > FAR:
+                break
+            before, kept = (field, fitted), {name: column.copy() for name, column in history.items()}
+            for column in history.values():
+                column.clear()
+            field = model._field(layout).double()  # other weights, the next draw from the same seed
+            fitted = fit_field(field, batch, layout.index, guess, settings, report, judge)
+            if not fitted.excursion < before[1].excursion:  # nor where it was stopped
+                (field, fitted), history = before, kept
     if not np.isfinite(fitted.loss) and fitted.status not in ("interrupted", "time_budget", "stopped"):
         raise FitError(
             "no window of the record could be integrated with the warm-started field. Look at the record for outliers or a wrong time "
@@ -158,7 +170,7 @@ def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
     return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
 
 
-def _optimizer(model: AbstractModel, n_parameters: int, n_measurements: int) -> str:
+def _optimizer(model: AbstractModel, n_parameters: int) -> str:
     explicit = isinstance(get_solver(model.solver, model.gradient), RungeKuttaSolver)
     if model.optimizer == "levenberg-marquardt" and not explicit:
         raise FitError(
@@ -167,9 +179,7 @@ def _optimizer(model: AbstractModel, n_parameters: int, n_measurements: int) -> 
         )
     if model.optimizer != "auto":
         return model.optimizer
-    if explicit and n_parameters <= MOST_PARAMETERS:
-        return "levenberg-marquardt"
-    return "lbfgs" if n_measurements <= MOST_MEASUREMENTS else "adam"
+    return "levenberg-marquardt" if explicit and n_parameters <= MOST_PARAMETERS else "lbfgs"
 
 
 def _result(
@@ -190,6 +200,12 @@ def _result(
             f" The training solver is off by {fitted.solver_error:.2g} standard deviations on the learned field, not small against "
             f"the residual of {fitted.loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
         )
+    bounded = not fitted.excursion > FAR
+    if not bounded:
+        message += (
+            f" Run freely along the record, the learned field goes {fitted.excursion:.2g} times as far from the mean as the record does: it"
+            " is unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
+        )
     observed = int(np.isfinite(times(ds)).sum(1).max())
     if fitted.intervals < observed - 1 and fitted.status in ("converged", "max_iterations"):
         message += (
@@ -198,7 +214,7 @@ def _result(
         )
     gaps = np.diff(times(ds), axis=1)
     return FitResult(
-        success=fitted.status == "converged" and honest,
+        success=fitted.status == "converged" and honest and bounded,
         status=fitted.status,
         message=message,
         nfev=fitted.n_evaluations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,12 +20,13 @@ from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.horizon import beyond_horizon
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
+from physode.training.matching_descent import match_by_descent
 from physode.training.result import StopFit
 from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
 
-__all__ = ["NEGLIGIBLE", "SMALL_SOLVER_ERROR", "FitSettings", "Fitted", "Guess", "fit_field"]
+__all__ = ["FAR", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "FitSettings", "Fitted", "Guess", "fit_field"]
 
 MOST_MATCHED = 5000
 """Points used by the warm start."""
@@ -43,6 +45,10 @@ NEGLIGIBLE = 1e-5
 REFINEMENT = 8
 """How many times finer the solver is that the training solver is compared with."""
 MOST_HALVINGS = 4
+FAR = 3.0
+"""Excursion of a free run at which the field counts as unstable."""
+MOST_COUNTED = 2_000
+"""Parameters that windows are drawn for when there is only the gradient, whose cost grows with parameters and windows at once."""
 PROBES = 200
 """Windows along which the growth of perturbations is measured."""
 
@@ -106,6 +112,9 @@ class Fitted:
     noise : Tensor, shape (n_observed,)
     solver_error : float
         See `FitResult.solver_error`; NaN where a stopped fit was not compared.
+    excursion : float
+        Largest deviation from the mean in free runs of the learned field along the record, up to `LONGEST` intervals each, over the largest
+        one in the record itself; NaN where a stopped fit was not run.
     intervals : int
         Length of the longest windows that were fitted.
     n_evaluations, n_iterations : int
@@ -120,6 +129,7 @@ class Fitted:
     states: Tensor
     noise: Tensor
     solver_error: float = float("nan")
+    excursion: float = float("nan")
     intervals: int = 0
     n_evaluations: int = 0
     n_iterations: int = 0
@@ -171,6 +181,7 @@ def fit_field(
         stage.take_back(best)
         stage.complete()
         stage.refine()
+        stage.run_free()
     except (StopFit, KeyboardInterrupt) as stop:
         stage.keep_running()
         if judge is not None and best is not None and judge(stage.fitted) > least:
@@ -218,8 +229,11 @@ class _Stages:
         n = states.shape[1]
         evidence = self._fresh_evidence(torch.full((n,), 0.1, dtype=states.dtype), torch.zeros(n, dtype=torch.bool))
         report = self._reporter(problem, "warm start")
-        with torch.no_grad():
-            point = levenberg_marquardt(problem, self.fitted.theta, states[:0], evidence, iterations=15, tolerance=0.01, report=report)
+        if self._by_curvature:
+            with torch.no_grad():
+                point = levenberg_marquardt(problem, self.fitted.theta, states[:0], evidence, iterations=15, tolerance=0.01, report=report)
+        else:
+            point = match_by_descent(problem, self.fitted.theta, evidence, iterations=30, tolerance=0.01, report=report)
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
 
@@ -244,7 +258,7 @@ class _Stages:
         later = windows.columns[:, 0] > 0
         prior.precision[later] = prior.precision[later].clamp(max=1.0)
         kept = replace(self.evidence)
-        drawn = torch.arange(len(initial)) if whole or not self._by_curvature else self._draw(windows, initial)
+        drawn = torch.arange(len(initial)) if whole or self.settings.optimizer == "adam" else self._draw(windows, initial)
         chosen = windows.choose(drawn)
         problem, point = self._optimise(chosen, InitialPrior(prior.mean[drawn], prior.precision[drawn]), intervals)
         if not self._accept(problem, chosen, intervals, point):
@@ -266,7 +280,8 @@ class _Stages:
     def _draw(self, windows: Windows, initial: Tensor) -> Tensor:
         """Draw the windows that a stage looks at."""
         squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step))
-        return draw_windows(squares, len(self.fitted.theta))
+        n_parameters = len(self.fitted.theta)
+        return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED))
 
     def _squares(self, windows: Windows, states: Tensor) -> Tensor:
         """Squared residuals; NaN where nothing was measured."""
@@ -331,6 +346,14 @@ class _Stages:
                 return
             self.fitted.solver_error = self._solver_error()
 
+    def run_free(self) -> None:
+        """Run the field as long as the record lasts, however short the windows were: chaos stays within the record's range as well."""
+        windows = cut_windows(self.batch, LONGEST)
+        states = self._integrate(self.settings.solver, windows, windows.pick_initial(self.fitted.states), self.fitted.max_step)
+        farthest = states[..., list(self.observed)].abs().nan_to_num(math.inf).amax((0, 1))
+        largest = self.batch.values.abs().nan_to_num(0.0).amax((0, 1))
+        self.fitted.excursion = float((farthest / largest).max())
+
     def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float) -> Tensor:
         """States along windows, by the best parameters."""
         vector_to_parameters(self.fitted.theta, self.vector_field.parameters())
@@ -376,7 +399,7 @@ class _Stages:
                 )
             return problem, point
         descent = DescentProblem(field_, windows.batch, self.observed, prior, settings.solver, self.max_step)
-        vector_to_parameters(self.fitted.theta, field_.parameters())
+        vector_to_parameters(self.fitted.theta.clone(), field_.parameters())  # they share memory, and are changed in place
         run = lbfgs if settings.optimizer == "lbfgs" else adam
         point = run(descent, prior.mean, self.evidence, iterations=iterations, tolerance=tolerance, report=report(descent))
         return descent, point

@@ -128,7 +128,8 @@ def _eliminate(equations: NormalEquations, damping: float) -> tuple[Tensor, Tens
     """
     diagonal = torch.diagonal(equations.initial_hessian, dim1=1, dim2=2)
     blocks = equations.initial_hessian + torch.diag_embed(damping * diagonal + TINY)
-    solved = torch.linalg.solve(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=2))
+    solved, singular = torch.linalg.solve_ex(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=2))
+    solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
     mixed = equations.mixed.flatten(0, 1)
     flat = solved.flatten(0, 1)
     return equations.hessian - mixed.T @ flat[:, :-1], equations.gradient - mixed.T @ flat[:, -1], solved
