@@ -50,7 +50,8 @@ class PortHamiltonianField(AbstractField):
 
     def hamiltonian(self, z: Tensor) -> Tensor:
         """Learned energy H(z), shape (batch,); defined up to a constant."""
-        return 0.5 * (z @ self.stiffness).square().sum(1) + self.net(z)[:, 0]
+        out: Tensor = 0.5 * (z @ self.stiffness).square().sum(1) + self.net(z)[:, 0]
+        return out
 
     def gradient(self, z: Tensor) -> Tensor:
         """dH/dz, shape (batch, n_states)."""

@@ -140,7 +140,7 @@ def lbfgs(
     parameters = [*problem.vector_field.parameters(), start]
     optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS_PER_REPORT, history_size=20, line_search_fn="strong_wolfe")
 
-    blocks, measured = rows.split(max(1, BLOCK // problem.batch.time.shape[1])), problem.measured(rows)
+    blocks, measured = torch.split(rows, max(1, BLOCK // problem.batch.time.shape[1])), problem.measured(rows)
 
     def closure() -> Tensor:
         optimiser.zero_grad()

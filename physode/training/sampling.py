@@ -78,7 +78,7 @@ def fill_in(
     left[drawn] = False
     if bool(left.any()):
         rest = torch.nonzero(left)[:, 0]
-        for block in rest.split(max(1, BLOCK // windows.columns.shape[1])):
+        for block in torch.split(rest, max(1, BLOCK // windows.columns.shape[1])):
             batch = windows.choose(block).batch
             out[block] = refine_initial_states(field, batch, observed, mean[block], mean[block], precision[block], variance, max_step)
     return out
