@@ -155,6 +155,7 @@ TANKS_CHOICES: tuple[tuple[str, dict[str, object], float], ...] = (
     ("sonode", {"hidden": (32,)}, 0.0),
     ("sonode", {"hidden": (2,)}, 0.0),
     ("anode", {"hidden": (4,)}, 1.0),
+    ("phnn", {"hidden": (8,), "n_augmented": 1, "convex": True}, 0.0),
 )
 TANKS = TANKS_CHOICES[2]
 

@@ -18,6 +18,7 @@ from .models import AugmentedNeuralODE as AugmentedNeuralODE
 from .models import Ensemble as Ensemble
 from .models import HamiltonianNeuralODE as HamiltonianNeuralODE
 from .models import NeuralODE as NeuralODE
+from .models import PortHamiltonianNeuralODE as PortHamiltonianNeuralODE
 from .models import SecondOrderNeuralODE as SecondOrderNeuralODE
 from .models import fit_seeds as fit_seeds
 from .models import load as load

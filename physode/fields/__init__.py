@@ -6,6 +6,7 @@ from physode.fields.hamiltonian import HamiltonianField
 from physode.fields.logarithmic import LogarithmicField
 from physode.fields.members import get_theta, set_theta, stack
 from physode.fields.mlp import ACTIVATIONS, LinearPlusMLP
+from physode.fields.port_hamiltonian import PortHamiltonianField
 from physode.fields.second_order import SecondOrderField
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "HamiltonianField",
     "LinearPlusMLP",
     "LogarithmicField",
+    "PortHamiltonianField",
     "SecondOrderField",
     "get_theta",
     "set_theta",

@@ -6,6 +6,7 @@ from physode.models.ensemble import Ensemble
 from physode.models.hnn import HamiltonianNeuralODE
 from physode.models.members import fit_seeds
 from physode.models.node import NeuralODE
+from physode.models.phnn import PortHamiltonianNeuralODE
 from physode.models.registry import MODELS, get
 from physode.models.sonode import SecondOrderNeuralODE
 from physode.models.storage import load
@@ -17,6 +18,7 @@ __all__ = [
     "Ensemble",
     "HamiltonianNeuralODE",
     "NeuralODE",
+    "PortHamiltonianNeuralODE",
     "SecondOrderNeuralODE",
     "fit_seeds",
     "get",

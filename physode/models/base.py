@@ -57,8 +57,7 @@ class AbstractModel(ABC):
         How L-BFGS and Adam differentiate; the adjoints need an adaptive solver. "adjoint" takes constant memory; "interpolated-adjoint"
         reads the state from the stored solution; "second-order-adjoint" is for second-order models.
     optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
-        "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, L-BFGS beyond that, and
-        Adam for more than 50,000 measurements.
+        "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, and L-BFGS beyond that.
     max_iterations : int, default 100
         Optimiser steps on each length of windows.
     tolerance : float, default 0.01

@@ -9,12 +9,14 @@ from physode.models.anode import AugmentedNeuralODE
 from physode.models.base import AbstractModel
 from physode.models.hnn import HamiltonianNeuralODE
 from physode.models.node import NeuralODE
+from physode.models.phnn import PortHamiltonianNeuralODE
 from physode.models.sonode import SecondOrderNeuralODE
 
 __all__ = ["MODELS", "get"]
 
 MODELS: dict[str, type[AbstractModel]] = {
-    model.registry_name: model for model in (NeuralODE, AugmentedNeuralODE, SecondOrderNeuralODE, HamiltonianNeuralODE)
+    model.registry_name: model
+    for model in (NeuralODE, AugmentedNeuralODE, SecondOrderNeuralODE, HamiltonianNeuralODE, PortHamiltonianNeuralODE)
 }
 
 

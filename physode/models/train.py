@@ -31,7 +31,7 @@ from physode.training.initial_states import fit_start
 from physode.training.journal import Journal
 from physode.training.result import FitResult, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
-from physode.training.stages import NEGLIGIBLE, SMALL_SOLVER_ERROR
+from physode.training.stages import FAR, NEGLIGIBLE, SMALL_SOLVER_ERROR
 from physode.training.windows import cut_windows
 from physode.trajectories import OneClock, input_values, on_one_clock, times, values
 
@@ -44,7 +44,8 @@ Array = NDArray[np.float64]
 
 MAX_STEP = 0.15
 """Largest training step in time constants; halved when the honesty check asks for it."""
-MOST_PARAMETERS, MOST_MEASUREMENTS = 2000, 50_000
+MOST_PARAMETERS = 2000
+"""Parameters up to which "auto" takes Levenberg-Marquardt, whose cost grows with the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def train(
             fields.append(field)
             start = model._start(layout)
             starts.append(None if start is None else start.to(**place))
-        optimizer = _optimizer(model, sum(p.numel() for p in fields[0].parameters()), int(batch.mask.sum()))
+        optimizer = _optimizer(model, fields[0].n_parameters)
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
         frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
@@ -256,7 +257,7 @@ def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
     return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
 
 
-def _optimizer(model: AbstractModel, n_parameters: int, n_measurements: int) -> str:
+def _optimizer(model: AbstractModel, n_parameters: int) -> str:
     explicit = isinstance(get_solver(model.solver, model.gradient), RungeKuttaSolver)
     if model.optimizer == "levenberg-marquardt" and not explicit:
         raise FitError(
@@ -265,9 +266,7 @@ def _optimizer(model: AbstractModel, n_parameters: int, n_measurements: int) -> 
         )
     if model.optimizer != "auto":
         return model.optimizer
-    if explicit and n_parameters <= MOST_PARAMETERS:
-        return "levenberg-marquardt"
-    return "lbfgs" if n_measurements <= MOST_MEASUREMENTS else "adam"
+    return "levenberg-marquardt" if explicit and n_parameters <= MOST_PARAMETERS else "lbfgs"
 
 
 def _result(
@@ -291,6 +290,13 @@ def _result(
             f" The training solver is off by {solver_error:.2g} standard deviations on the learned field, not small against "
             f"the residual of {loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
         )
+    excursion = float(fitted.excursion[0])
+    bounded = not excursion > FAR
+    if not bounded:
+        message += (
+            f" Run freely along the record, the learned field goes {excursion:.2g} times as far from the mean as the record does: it is "
+            "unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
+        )
     observed = int(np.isfinite(times(ds)).sum(1).max())
     if intervals < observed - 1 and status in ("converged", "max_iterations"):
         message += (
@@ -299,7 +305,7 @@ def _result(
         )
     gaps = np.diff(times(ds), axis=1)
     return FitResult(
-        success=status == "converged" and honest,
+        success=status == "converged" and honest and bounded,
         status=status,
         message=message,
         nfev=fitted.n_evaluations,

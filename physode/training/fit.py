@@ -78,6 +78,7 @@ def fit_fields(
             fitted.put(least.isfinite(), best)
         stages.complete()
         stages.refine()
+        stages.run_free()
     except (StopFit, KeyboardInterrupt) as stop:
         journal.write()
         stages.keep_running()

@@ -81,6 +81,9 @@ class Fitted:
     noise : Tensor, shape (members, n_observed)
     loss, solver_error : Tensor, shape (members,)
         See `FitResult`; the error is NaN where a stopped fit was not compared.
+    excursion : Tensor, shape (members,)
+        Largest deviation from the mean in free runs of the learned field along the record, up to `LONGEST` intervals each, over the largest
+        one in the record itself; NaN where a stopped fit was not run.
     max_step : Tensor, shape (members,)
         Largest step in the end, scaled time.
     intervals : Tensor of int64, shape (members,)
@@ -99,6 +102,7 @@ class Fitted:
     noise: Tensor
     loss: Tensor
     solver_error: Tensor
+    excursion: Tensor
     max_step: Tensor
     intervals: Tensor
     sampled: Tensor
@@ -112,18 +116,8 @@ class Fitted:
         each = theta.new_ones(len(theta))
         number = torch.zeros(len(theta), dtype=torch.int64, device=theta.device)
         unknown, status = each * torch.nan, number + STATUSES.index("max_iterations")
-        return cls(
-            theta.clone(),
-            guess.states.clone(),
-            guess.noise.clone(),
-            each * torch.inf,
-            unknown,
-            each * max_step,
-            number,
-            number > 0,
-            status,
-            number.clone(),
-        )
+        parts = (theta.clone(), guess.states.clone(), guess.noise.clone(), each * torch.inf, unknown, unknown.clone())
+        return cls(*parts, each * max_step, number, number > 0, status, number.clone())
 
     def copy(self) -> Fitted:
         """Copy, with tensors of its own."""

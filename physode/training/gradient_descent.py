@@ -25,8 +25,10 @@ from physode.training.shooting import InitialPrior
 __all__ = ["DescentProblem", "adam", "lbfgs"]
 
 STEPS_PER_REPORT = 5
-MINIBATCH = 256
-"""Windows in one Adam step."""
+MINIBATCH = 5_000
+"""Observations in one Adam step."""
+BLOCK = 10_000
+"""Observations integrated at once by L-BFGS: what is kept for the reverse pass then does not grow with the record."""
 LEARNING_RATE = 1e-2
 
 
@@ -67,15 +69,23 @@ class DescentProblem:
         residual = torch.where(batch.mask, (states[..., list(self.observed)] - target) * batch.root, 0.0)
         return residual.square().sum((0, 1)), batch.mask.sum((0, 1))
 
-    def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
-        """Twice the negative logarithm of the posterior per measurement, up to a constant."""
-        squares, counts = self.squares(initial[rows], rows)
+    def measured(self, rows: Tensor) -> Tensor:
+        """Number of measurements in some windows, a scalar of at least 1."""
+        return self.batch.mask[rows].sum().clamp(min=1)
+
+    def cost(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
+        """Share of some windows in twice the negative logarithm of the posterior, up to a constant."""
+        squares, _ = self.squares(initial[rows], rows)
         theta = parameters_to_vector(self.vector_field.parameters())
         share = len(rows) / len(initial)
         precision, mean = self.prior.precision[rows], self.prior.mean[0, rows]
         penalty = (evidence.per_parameter(theta.detach()[None])[0] * theta.square()).sum() * share
         start = (precision * (initial[rows] - mean).square()).sum()
-        return ((squares / evidence.variance[0]).sum() + start + penalty) / counts.sum()
+        return (squares / evidence.variance[0]).sum() + start + penalty
+
+    def loss(self, initial: Tensor, rows: Tensor, evidence: Evidence) -> Tensor:
+        """`cost` per measurement."""
+        return self.cost(initial, rows, evidence) / self.measured(rows)
 
 
 class _Counted(AbstractField):
@@ -137,12 +147,19 @@ def lbfgs(
     parameters = [*problem.vector_field.parameters(), start]
     optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS_PER_REPORT, history_size=20, line_search_fn="strong_wolfe")
 
+    size, measured = max(1, BLOCK // problem.batch.time.shape[1]), problem.measured(rows)
+    blocks = [rows[first : first + size] for first in range(0, len(rows), size)]
+
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = problem.loss(start, rows, evidence)
-        if bool(loss.isfinite()):
+        total = start.new_zeros(())
+        for block in blocks:
+            loss = problem.cost(start, block, evidence) / measured
+            total += loss.detach()
+            if not bool(total.isfinite()):
+                break
             loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return total
 
     def several() -> None:
         optimiser.step(closure)  # type: ignore[no-untyped-call]
@@ -166,11 +183,12 @@ def adam(
     start = initial[0].clone().requires_grad_()
     rows = torch.arange(len(start), device=start.device)
     optimiser = torch.optim.Adam([*problem.vector_field.parameters(), start], lr=LEARNING_RATE)
+    size = max(1, MINIBATCH // problem.batch.time.shape[1])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(iterations, 1))
 
     def several() -> None:
         for _ in range(STEPS_PER_REPORT):
-            chosen = rows if len(rows) <= MINIBATCH else torch.randperm(len(rows))[:MINIBATCH].to(rows.device)
+            chosen = rows if len(rows) <= size else torch.randperm(len(rows))[:size].to(rows.device)
             optimiser.zero_grad()
             loss = problem.loss(start, chosen, evidence)
             if bool(loss.isfinite()):

@@ -218,6 +218,7 @@ def _eliminate(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Ten
     """
     diagonal = equations.initial_hessian.diagonal(dim1=2, dim2=3)
     blocks = equations.initial_hessian + torch.diag_embed(damping[:, None, None] * diagonal + TINY)
-    solved = torch.linalg.solve(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=3))
+    solved, singular = torch.linalg.solve_ex(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=3))
+    solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
     turned, flat = equations.mixed.flatten(1, 2).mT, solved.flatten(1, 2)
     return equations.hessian - turned @ flat[..., :-1], equations.gradient - (turned @ flat[..., -1:])[..., 0], solved

@@ -45,9 +45,13 @@ class MatchingProblem(AbstractProblem):
         self.n_evaluations += 1
         set_theta(self.vector_field, theta)
         with torch.no_grad():
-            slopes = self.vector_field(*self._at(members))
-        residual = slopes - self.derivatives[members]
+            residual = self.residual(members)
         return Evaluation(residual.square().sum(1).nan_to_num(torch.inf), (residual,))
+
+    def residual(self, members: Tensor) -> Tensor:
+        """Slopes of the field as it is minus the given ones, (members, points, n_states); differentiable by torch."""
+        slopes: Tensor = self.vector_field(*self._at(members))
+        return slopes - self.derivatives[members]
 
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         """Zero: there are no initial states."""

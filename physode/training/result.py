@@ -54,7 +54,8 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        Whether the fit converged and its solver solved the learned equation.
+        Whether the fit converged, its solver solved the learned equation, and the learned field, run freely along the record, stayed
+        near it.
     status : str
         "converged", "max_iterations", "time_budget", "interrupted", "stopped" or "failed".
     message : str

@@ -11,6 +11,8 @@ from physode.training.windows import Windows
 
 __all__ = ["RESIDUALS_PER_PARAMETER", "draw_windows", "fill_in"]
 
+BLOCK = 10_000
+"""Observations whose windows are filled in at once, so that memory stays bounded."""
 RESIDUALS_PER_PARAMETER = 20
 """Measurements that a stage looks at for each parameter: noise then moves its minimum by about a fifth of the residual."""
 LEAST, WORST = 1e-12, 10.0
@@ -75,8 +77,10 @@ def fill_in(
     out[:, drawn] = found
     left = torch.ones(mean.shape[1], dtype=torch.bool, device=mean.device)
     left[drawn] = False
-    rest = torch.nonzero(left)[:, 0]
-    if len(rest):
-        chosen, start, levels = windows.choose(rest).batch, mean[:, rest], variance[:, None, None]
-        out[:, rest] = refine_initial_states(field, chosen, observed, start, start, precision[rest], levels, max_step)
+    rest, levels = torch.nonzero(left)[:, 0], variance[:, None, None]
+    size = max(1, BLOCK // windows.columns.shape[1])
+    for first in range(0, len(rest), size):
+        block = rest[first : first + size]
+        chosen, start = windows.choose(block).batch, mean[:, block]
+        out[:, block] = refine_initial_states(field, chosen, observed, start, start, precision[block], levels, max_step)
     return out

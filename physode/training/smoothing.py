@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.linalg import solveh_banded
+from scipy.linalg import LinAlgError, solveh_banded
 from scipy.linalg.lapack import zgbtrf
 from scipy.optimize import minimize_scalar
 
@@ -136,7 +136,11 @@ class _SmoothingSpline:
 
     def _score(self, log_penalty: float) -> float:
         penalty = float(np.exp(log_penalty))
-        return float(np.sum(self._residual(penalty) ** 2) / self._free(penalty) ** 2)
+        try:
+            residual = self._residual(penalty)
+        except LinAlgError:  # two times nearly at once: a stiff penalty on so sharp a bend is beyond rounding
+            return np.inf
+        return float(np.sum(residual**2) / self._free(penalty) ** 2)
 
     def _residual(self, penalty: float) -> Array:
         g = solveh_banded(self.stiff + penalty * self.bend, self.curvature)

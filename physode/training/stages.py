@@ -22,11 +22,12 @@ from physode.training.horizon import beyond_horizon
 from physode.training.journal import Journal, Keep, State
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
+from physode.training.matching_descent import match_by_descent
 from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
 
-__all__ = ["NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
+__all__ = ["FAR", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
 
 MOST_MATCHED = 5000
 """Points used by the warm start."""
@@ -45,6 +46,10 @@ NEGLIGIBLE = 1e-5
 REFINEMENT = 8
 """How many times finer the solver is that the training solver is compared with."""
 MOST_HALVINGS = 4
+FAR = 3.0
+"""Excursion of a free run at which the field counts as unstable."""
+MOST_COUNTED = 2_000
+"""Parameters that windows are drawn for when there is only the gradient, whose cost grows with parameters and windows at once."""
 PROBES = 200
 """Windows along which the growth of perturbations is measured."""
 
@@ -110,10 +115,14 @@ class Stages:
             self.fitted.theta = point.theta
             self._tell(problem, members, point, moved, "warm start")
 
-        limits: dict[str, Any] = {"iterations": 15, "tolerance": 0.01}
-        start, none = self.fitted.theta, states[:, :0]
-        with torch.no_grad():
-            point = self._run(problem, evidence, partial(levenberg_marquardt, problem, start, none, evidence, report=report, **limits))
+        tell: dict[str, Any] = {"report": report, "tolerance": 0.01}
+        start = self.fitted.theta
+        if self._by_curvature:
+            search = partial(levenberg_marquardt, problem, start, states[:, :0], evidence, iterations=15, **tell)
+        else:
+            search = partial(match_by_descent, problem, start, evidence, iterations=30, **tell)
+        with torch.set_grad_enabled(not self._by_curvature):
+            point = self._run(problem, evidence, search)
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
 
@@ -148,11 +157,12 @@ class Stages:
         precision = self.guess.initial_precision.expand(*initial.shape[1:]).clone()
         later = windows.columns[:, 0] > 0
         precision[later] = precision[later].clamp(max=1.0)
-        if whole or not self._by_curvature:
+        if whole or self.settings.optimizer == "adam":
             drawn = torch.arange(initial.shape[1], device=initial.device)
         else:
             squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
-            drawn = draw_windows(squares, self.fitted.theta.shape[1])
+            n_parameters = self.fitted.theta.shape[1]
+            drawn = draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED))
         chosen = self._seen_by(members, windows.choose(drawn))
         before, evidence = self.fitted.loss[members], self.evidence.take(members)
         problem, point = self._optimise(chosen, InitialPrior(initial[:, drawn], precision[drawn]), intervals, members, evidence)
@@ -253,6 +263,18 @@ class Stages:
             again = [self.shoot(intervals, group, whole=True) for intervals, group in self._by_length(members)]
             members = torch.cat(again).sort().values
             self._measure_solver_error(members)
+
+    def run_free(self) -> None:
+        """Run the fields as long as the record lasts, however short the windows were: chaos stays within the record's range as well."""
+        windows = cut_windows(self.batch, LONGEST)
+        members = torch.arange(len(self.fitted.theta), device=self.fitted.theta.device)
+        largest = self.batch.of_members.abs().nan_to_num(0.0).amax((1, 2))
+        for step in sorted(set(self.fitted.max_step.tolist())):
+            group = members[self.fitted.max_step == step]
+            initial = windows.pick_initial(self.fitted.states[group])
+            states = self._integrate(self.settings.solver, windows, initial, step, group)[..., list(self.observed)]
+            farthest = states.abs().nan_to_num(torch.inf, posinf=torch.inf).amax((1, 2))
+            self.fitted.excursion[group] = (farthest / (largest if len(largest) == 1 else largest[group])).amax(1)
 
     def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float, members: Tensor) -> Tensor:
         """States along windows, by the best parameters, from initial states of shape (members, windows, n_states)."""

@@ -10,7 +10,16 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from physode.errors import UnknownNameError
-from physode.fields import ACTIVATIONS, AbstractField, FirstOrderField, HamiltonianField, LinearPlusMLP, LogarithmicField, SecondOrderField
+from physode.fields import (
+    ACTIVATIONS,
+    AbstractField,
+    FirstOrderField,
+    HamiltonianField,
+    LinearPlusMLP,
+    LogarithmicField,
+    PortHamiltonianField,
+    SecondOrderField,
+)
 
 
 def logarithmic(n_inputs: int, hidden: tuple[int, ...], activation: str) -> LogarithmicField:
@@ -24,7 +33,9 @@ def logarithmic(n_inputs: int, hidden: tuple[int, ...], activation: str) -> Loga
 MAKERS: dict[str, Callable[[int, tuple[int, ...], str], AbstractField]] = {
     "first-order": lambda n_inputs, hidden, activation: FirstOrderField(3, n_inputs, hidden, activation),
     "second-order": lambda n_inputs, hidden, activation: SecondOrderField(2, n_inputs, hidden, activation),
+    "port-hamiltonian": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation),
     "hamiltonian": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation),
+    "convex": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation, convex=True),
     "separable": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation, separable=True),
     "logarithmic": logarithmic,
 }

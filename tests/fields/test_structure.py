@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from physode.fields import AbstractField, FirstOrderField, HamiltonianField, LogarithmicField, SecondOrderField
+from physode.fields import AbstractField, FirstOrderField, HamiltonianField, LogarithmicField, PortHamiltonianField, SecondOrderField
 
 FIELDS: dict[str, AbstractField] = {
     "first-order": FirstOrderField(3, 1, (6, 5), "tanh"),
@@ -13,7 +13,11 @@ FIELDS: dict[str, AbstractField] = {
     "hamiltonian": HamiltonianField(2, 1, (6, 5), "softplus"),
     "separable": HamiltonianField(2, 1, (6, 5), "sine", separable=True),
     "logarithmic": LogarithmicField(HamiltonianField(2, 1, (6, 5), "tanh")),
+    "port-hamiltonian": PortHamiltonianField(4, 1, (6, 5), "tanh"),
 }
+
+
+PORTS = ("stiffness", "exchange", "damping", "supply")
 
 
 def random_states(n_states: int, batch: int = 6) -> torch.Tensor:
@@ -77,6 +81,37 @@ def test_a_field_in_logarithms_moves_each_state_in_proportion_to_itself() -> Non
     assert bool(gone.isfinite().all()) and float(gone.abs().max()) < 1e-3
 
 
+@pytest.mark.parametrize("convex", [False, True])
+def test_a_port_hamiltonian_field_gains_energy_by_its_inputs_alone(convex: bool) -> None:
+    field = PortHamiltonianField(3, 2, (6,), "tanh", convex=convex).double()
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for parameter in field.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    z, u = random_states(3).requires_grad_(), random_states(2)
+    energy = field.hamiltonian(z)
+    (gradient,) = torch.autograd.grad(energy.sum(), z)
+    torch.testing.assert_close(field.gradient(z).detach(), gradient, rtol=1e-12, atol=1e-13)
+    lost = (gradient @ field.damping.detach()).square().sum(1)
+    alone, driven = (field(z[:, 0], z, inputs).detach() for inputs in (torch.zeros_like(u), u))
+    torch.testing.assert_close((gradient * alone).sum(1), -lost, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(driven - alone, u @ field.supply.detach().T, rtol=1e-12, atol=1e-13)
+    assert float(lost.min()) > 0.01
+
+
+def test_a_convex_energy_has_no_second_valley() -> None:
+    curvatures = {}
+    for convex in (False, True):
+        field = PortHamiltonianField(3, 0, (6,), "sine", convex=convex).double()
+        generator = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            for parameter in field.net.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+        curvatures[convex] = float(torch.linalg.eigvalsh(field.net.hessian(random_states(3, 50))).detach().min())
+    assert curvatures[False] < -0.1
+    assert curvatures[True] >= -1e-12
+
+
 def test_a_second_order_field_moves_positions_by_the_velocities() -> None:
     field = SecondOrderField(2, 1, (6,), "tanh").double()
     z, u = random_states(4), random_states(1)
@@ -87,12 +122,12 @@ def test_a_second_order_field_moves_positions_by_the_velocities() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_penalty_groups_name_every_parameter_once_but_the_push_of_inputs(name: str) -> None:
+def test_penalty_groups_name_every_parameter_once_but_those_that_couple(name: str) -> None:
     field = FIELDS[name]
     existing = dict(field.named_parameters())
     named = [parameter for group in field.penalty_groups() for parameter in group]
     assert len(named) == len(set(named))
-    assert set(existing) - set(named) == {key for key in existing if key.endswith("coupling")}
+    assert set(existing) - set(named) == {key for key in existing if key.endswith(("coupling", *PORTS))}
     assert len(field.penalty_groups()) == (6 if name == "separable" else 3)
 
 

@@ -224,9 +224,26 @@ def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
     assert model.score(held_out, warmup=15) > 0.99
 
 
+def test_a_port_hamiltonian_model_finds_the_store_that_was_not_observed() -> None:
+    """One mass on a spring in a liquid; only its place is measured, and the energy never grows."""
+    ds = systems.get("damped-oscillator").simulate(np.linspace(0, 10, 60), n_trajectories=3, observe=["x"], seed=1)
+    model = physode.PortHamiltonianNeuralODE(n_augmented=1, convex=True, hidden=(4,)).fit(ds, seed=0)
+    assert model.states == ("x", "augmented_1")
+    assert model.score(ds) > 0.999
+    run = model.simulate({"x": 1.0}, np.linspace(0, 200, 800))
+    energy = model.hamiltonian(np.stack([run[name].values[0] for name in model.states], axis=1))
+    assert (np.diff(energy) < 1e-6).all() and energy[0] - energy[-1] > 0.1
+
+
 class TestErrors:
+    def test_a_convex_energy_of_two_layers(self) -> None:
+        with pytest.raises(PhysodeError, match=r"hidden is \(4, 4\) and convex is True"):
+            physode.PortHamiltonianNeuralODE(hidden=(4, 4), convex=True)
+
     def test_unknown_names(self) -> None:
-        with pytest.raises(UnknownNameError, match=r"unknown model 'sonod'; did you mean 'sonode'\? Choose from: anode, hnn, node, sonode"):
+        with pytest.raises(
+            UnknownNameError, match=r"unknown model 'sonod'; did you mean 'sonode'\? Choose from: anode, hnn, node, phnn, sonode"
+        ):
             get("sonod")
         with pytest.raises(UnknownNameError, match="unknown activation 'tanhh'; did you mean 'tanh'"):
             physode.NeuralODE(activation="tanhh")

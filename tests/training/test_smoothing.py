@@ -95,3 +95,13 @@ def test_a_record_without_noise_is_interpolated() -> None:
     ours = smooth(time[None], np.sin(time)[None, :, None])
     assert ours.noise[0] < 1e-8
     np.testing.assert_allclose(ours.first[0, 20:-20, 0], np.cos(time[20:-20]), atol=1e-6)
+
+
+def test_times_that_nearly_coincide_are_smoothed_as_well() -> None:
+    """Stiff penalties cannot be solved for there, in floating-point numbers."""
+    rng = np.random.default_rng(0)
+    t = np.sort(np.append(rng.uniform(0, 100, 1999), 50.0))
+    t[1000] = t[999] + 1e-7
+    y = np.sin(t) + 0.05 * rng.standard_normal(2000)
+    smoothed = smooth(t[None], y[None, :, None])
+    assert float(np.sqrt(np.mean((smoothed.value[0, :, 0] - np.sin(t)) ** 2))) < 0.03

@@ -69,6 +69,7 @@ class One:
     noise: Tensor
     theta: Tensor
     solver_error: float
+    excursion: float
     max_step: float
     intervals: int
     n_iterations: int
@@ -76,7 +77,8 @@ class One:
 
     @classmethod
     def of(cls, fitted: Fitted) -> One:
-        numbers = (float(fitted.solver_error[0]), float(fitted.max_step[0]), int(fitted.intervals[0]), int(fitted.n_iterations[0]))
+        errors = (float(fitted.solver_error[0]), float(fitted.excursion[0]))
+        numbers = (*errors, float(fitted.max_step[0]), int(fitted.intervals[0]), int(fitted.n_iterations[0]))
         tensors = (fitted.states[0], fitted.noise[0], fitted.theta[0])
         return cls(STATUSES[int(fitted.status[0])], float(fitted.loss[0]), *tensors, *numbers, fitted.n_evaluations)
 

@@ -1,0 +1,68 @@
+"""A convex energy: an input-convex network (Amos, Xu & Kolter 2017, doi:10.48550/arXiv.1609.07152) of one hidden layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from physode.fields.mlp import affine
+
+__all__ = ["ConvexNetwork"]
+
+
+class ConvexNetwork(nn.Module):
+    """out = c'x + the sum of softplus(w_k'x + b_k), convex for whatever weights; offers what a scalar `LinearPlusMLP` does.
+
+    Parameters
+    ----------
+    n_in : int
+        Dimension of x.
+    width : int
+        Number of hidden units.
+
+    Notes
+    -----
+    The units count alike: a weight behind them would have to be kept positive, and one at zero could not come back.
+    """
+
+    def __init__(self, n_in: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_in, 1, bias=False)
+        self.layer = nn.Linear(n_in, width)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.normal_(self.layer.weight, std=1 / math.sqrt(n_in))
+        nn.init.uniform_(self.layer.bias, -1.0, 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x of shape (batch, n_in) to (batch, 1)."""
+        return x @ self.linear.weight.mT + nn.functional.softplus(self._before(x)).sum(-1, keepdim=True)
+
+    def _before(self, x: Tensor) -> Tensor:
+        return affine(x, self.layer.weight.mT, self.layer.bias)
+
+    def gradient_closure(self) -> Callable[[Tensor], Tensor]:
+        """See `LinearPlusMLP.gradient_closure`."""
+        weight, linear = self.layer.weight, self.linear.weight
+        return lambda x: linear + torch.sigmoid(self._before(x)) @ weight
+
+    def hessian(self, x: Tensor) -> Tensor:
+        """Second derivative at each x, shape (batch, n_in, n_in)."""
+        share = torch.sigmoid(self._before(x))
+        weight = self.layer.weight.unsqueeze(-3)
+        return (share * (1 - share)).unsqueeze(-2) * weight.mT @ weight
+
+    def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `LinearPlusMLP.gradient_jacobians`."""
+        n, weight = x.shape[-1], self.layer.weight.unsqueeze(-3)
+        eye = torch.eye(n, dtype=x.dtype, device=x.device)
+        share = torch.sigmoid(self._before(x))
+        bend = weight.mT * (share * (1 - share)).unsqueeze(-2)
+        by_weight = eye[:, None, :] * share[..., None, :, None] + bend[..., None] * x[..., None, None, :]
+        return bend @ weight, torch.cat([eye.expand(*x.shape, n), by_weight.flatten(-2), bend], dim=-1)
+
+    def penalty_groups(self, prefix: str) -> list[list[str]]:
+        """See `LinearPlusMLP.penalty_groups`."""
+        return [[f"{prefix}.layer.weight", f"{prefix}.layer.bias"]]
