@@ -32,14 +32,13 @@ OPTIMIZERS = ("auto", "levenberg-marquardt", "lbfgs", "adam")
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
-def checked_device(name: str) -> str:
-    """Give the name of a device back if torch can compute there."""
+def is_available(device: str) -> bool:
+    """Tell whether torch can compute on a device."""
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise PhysodeError(f"device {name!r} cannot be used here ({reason}); use device='cpu'.") from error
-    return name
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        return False
+    return True
 
 
 class AbstractModel(ABC):
@@ -100,7 +99,9 @@ class AbstractModel(ABC):
         self.max_iterations, self.tolerance = int(max_iterations), float(tolerance)
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
-        self.device, self._dtype = checked_device(device), dtype
+        if not is_available(device):
+            raise PhysodeError(f"this torch cannot compute on device {device!r} here; use device='cpu', or install a torch that can.")
+        self.device, self._dtype = device, dtype
         self.dynamics_: LearnedDynamics | None = None
         self._result: FitResult | None = None
         self._digests = np.zeros(0, dtype=np.int64)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from physode.errors import FileFormatError
 from physode.files import atomic_path
-from physode.models.base import AbstractModel
+from physode.models.base import AbstractModel, is_available
 from physode.models.dynamics import LearnedDynamics
 from physode.models.layout import Layout
 from physode.models.registry import MODELS
@@ -70,7 +70,7 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
     Returns
     -------
     AbstractModel
-        Fitted; it gives the same predictions to the last bit.
+        Fitted; it gives the same predictions to the last bit. Where the device that it was fitted on is missing, it lies on the CPU.
 
     Raises
     ------
@@ -92,14 +92,18 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
     if name not in MODELS:
         raise FileFormatError(f"{path} holds a model of the kind {name!r}, which this version of physode does not know; update physode.")
     try:
-        model = MODELS[name](**about["hyperparameters"])
+        hyperparameters = dict(about["hyperparameters"])
+        device = hyperparameters.pop("device", "cpu")
+        model = MODELS[name](**hyperparameters, device=device if is_available(device) else "cpu")
         layout = about["layout"]
         named = Layout(tuple(layout["states"]), tuple(layout["observed"]), tuple(layout["inputs"]), layout["attrs"], layout["time_units"])
-        field = model._field(named).to(**model._place)
+        with torch.device("cpu"):
+            fresh, start = model._field(named), model._start(named)
+        field = fresh.to(**model._place)
         field.load_state_dict({key.removeprefix("field."): value for key, value in tensors.items() if key.startswith("field.")})
-        start = model._start(named)
         if start is not None:
-            start.to(**model._place).load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("start.")})
+            start = start.to(**model._place)
+            start.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("start.")})
         scaling = Scaling(time_scale=float(about["time_scale"]), **{part: tensors[f"scaling.{part}"].numpy() for part in _SCALING})
         rest = {part: tensors[f"dynamics.{part}"].numpy() for part in _DYNAMICS}
         solver = get_solver(model.solver, model.gradient)

@@ -146,10 +146,10 @@ def train(
         fields, starts = [], []
         for seed in seeds:
             torch.manual_seed(seed)
-            field = model._field(layout).to(**place)
-            model._set_units(field, scaling)
-            fields.append(field)
-            start = model._start(layout)
+            with torch.device("cpu"):  # a seed means the same weights on every device
+                field, start = model._field(layout), model._start(layout)
+            fields.append(field.to(**place))
+            model._set_units(fields[-1], scaling)
             starts.append(None if start is None else start.to(**place))
         optimizer = _optimizer(model, fields[0].n_parameters)
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)

@@ -98,7 +98,7 @@ class Plan:
         return out.reshape(-1, 2 if self.dense else 1, batch, n)
 
 
-def plan_steps(time: Tensor, max_step: float, n_stages: int, *, smooth: bool) -> Plan:
+def plan_steps(time: Tensor, max_step: float, n_stages: int, *, smooth: bool, dtype: torch.dtype = torch.float64) -> Plan:
     """Choose the steps of a batch of trajectories.
 
     Parameters
@@ -111,14 +111,19 @@ def plan_steps(time: Tensor, max_step: float, n_stages: int, *, smooth: bool) ->
         Evaluations a step.
     smooth : bool
         Whether steps may cross observations; where that takes fewer evaluations, they do.
+    dtype : torch.dtype, default float64
+        Type of the states, and so of the step sizes; they are computed in that of the times.
     """
-    return _plan(time.contiguous().numpy().tobytes(), time.dtype, tuple(time.shape), max_step, n_stages, smooth)
+    return _plan(time.contiguous().numpy().tobytes(), time.dtype, tuple(time.shape), max_step, n_stages, smooth, dtype)
 
 
 @lru_cache(maxsize=8)
-def _plan(times: bytes, dtype: torch.dtype, shape: tuple[int, int], max_step: float, n_stages: int, smooth: bool) -> Plan:
+def _plan(
+    times: bytes, time_type: torch.dtype, shape: tuple[int, int], max_step: float, n_stages: int, smooth: bool, dtype: torch.dtype
+) -> Plan:
     """Plan anew; an optimiser asks for the same times again and again."""
-    time = torch.frombuffer(bytearray(times), dtype=dtype).reshape(shape)
+    time = torch.frombuffer(bytearray(times), dtype=time_type).reshape(shape)
+    numbers = torch.empty(0, dtype=dtype, device="cpu").numpy().dtype
     elapsed = time - time[:, :1]
     shared = torch.equal(elapsed.nan_to_num(-1.0), elapsed[:1].expand(shape).nan_to_num(-1.0))
     grid = step_grid(time[:1] if shared else time, max_step)
@@ -128,15 +133,15 @@ def _plan(times: bytes, dtype: torch.dtype, shape: tuple[int, int], max_step: fl
     if smooth and n_steps * n_stages + 1 < grid.step.shape[1] * n_stages:
         step = (duration / n_steps).expand(-1, n_steps)
         position = (elapsed / step[:, :1]).nan_to_num(float(n_steps)).clamp(0.0, n_steps)[:rows].numpy()
-        weights = _interpolation(position, n_steps, time.numpy().dtype)
+        weights = _interpolation(position, n_steps, numbers)
     else:
         smooth, step = False, grid.step.expand(shape[0], -1)
         index = grid.index.numpy()
         columns = (index * rows + np.arange(rows)[:, None]).ravel()
         size = (step.shape[1] + 1) * rows
-        weights = csr_array((np.ones(columns.size, time.numpy().dtype), columns, np.arange(columns.size + 1)), shape=(columns.size, size))
+        weights = csr_array((np.ones(columns.size, numbers), columns, np.arange(columns.size + 1)), shape=(columns.size, size))
     start = time[:, :1] + torch.cat([torch.zeros_like(step[:, :1]), step.cumsum(1)[:, :-1]], dim=1)
-    return Plan(step.T[..., None].contiguous(), start, smooth, shared, weights, weights.T.tocsr())
+    return Plan(step.T[..., None].contiguous().to(dtype), start, smooth, shared, weights, weights.T.tocsr())
 
 
 def _interpolation(position: Array, n_steps: int, dtype: np.dtype[np.floating]) -> csr_array:

@@ -35,13 +35,13 @@ class RolloutSolver(RungeKuttaSolver):
         if initial.device.type != "cpu" or time.shape[1] < 2:
             return super().integrate(field, initial, time, inputs, max_step)
         n_stages = len(self.tableau.b)
-        plan = plan_steps(time, max_step, n_stages, smooth=not field.n_inputs)
+        plan = plan_steps(time, max_step, n_stages, smooth=not field.n_inputs, dtype=initial.dtype)
         net = field.perceptron(len(plan.step) * n_stages + plan.dense)
         if net is None:
             return super().integrate(field, initial, time, inputs, max_step)
         u = None
         if field.n_inputs:
-            nodes = torch.tensor(self.tableau.c, dtype=initial.dtype)
+            nodes = torch.tensor(self.tableau.c, dtype=time.dtype, device=time.device)
             start, step = plan.start[..., None], plan.step[..., 0].T[..., None]
             u = inputs(start + step * nodes, start + 0.5 * step).permute(1, 2, 0, 3)
         keep = torch.is_grad_enabled()

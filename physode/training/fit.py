@@ -83,7 +83,7 @@ def fit_fields(
         journal.write()
         stages.keep_running()
         if judge is not None:
-            fitted.put(errors(torch.arange(len(fields))) > least, best)
+            fitted.put(errors(torch.arange(len(fields), device=least.device)) > least, best)
         fitted.status[:] = STATUSES.index(stop.status if isinstance(stop, StopFit) else "interrupted")
     for member, field in enumerate(fields):
         set_theta(field, fitted.theta[member : member + 1])

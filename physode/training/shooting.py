@@ -111,9 +111,10 @@ class ShootingProblem(AbstractProblem):
         by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
         root = weight.sqrt()[:, None, None]
         share = (root * self.root[rows])[..., None]
-        observed = list(self.observed)
-        a = (by_initial[..., observed, :] * share).flatten(2, 3)
-        b = (by_parameters[..., observed, :] * share).flatten(2, 3)
+        if self.observed != tuple(range(states.shape[-1])):
+            observed = list(self.observed)
+            by_initial, by_parameters = by_initial[..., observed, :], by_parameters[..., observed, :]
+        a, b = (by_initial * share).flatten(2, 3), (by_parameters * share).flatten(2, 3)
         r = (self._residual(states, members, rows) * root).flatten(2)[..., None]
         precision, mean = self.prior.precision[rows], self.prior.mean[:, rows][members]
         flat = b.flatten(1, 2)
