@@ -33,6 +33,7 @@ OUT = Path("benchmarks/defaults.md")
 GRID = tuple(itertools.product(((8,), (32,), (64,), (32, 32)), ("tanh", "softplus"), (0.01, 0.001)))
 QUICK = (((8,), "tanh", 0.001), ((64,), "tanh", 0.001), ((32,), "softplus", 0.001), ((32, 32), "tanh", 0.01))
 WITHIN = 3.0
+BUDGET = 120.0  # seconds of the clock for each fit of the grid; the default has none
 AU = 1.495978707e11  # metres
 
 
@@ -146,7 +147,7 @@ def row(case: Case, grid: tuple[tuple[tuple[int, ...], str, float], ...]) -> str
     error = error_of(default, test)
     kept, least, best = "the default itself", error_of(default, validation), error
     for hidden, activation, tolerance in grid:
-        model = fit(case.family(hidden=hidden, activation=activation, tolerance=tolerance), train)[0]
+        model = fit(case.family(hidden=hidden, activation=activation, tolerance=tolerance), train, BUDGET)[0]
         if (found := error_of(model, validation)) < least:
             kept, least, best = f"{hidden}, {activation}, {tolerance}", found, error_of(model, test)
     measured = int(np.isfinite(times(train.ds)).sum())
@@ -155,11 +156,11 @@ def row(case: Case, grid: tuple[tuple[tuple[int, ...], str, float], ...]) -> str
     return "| " + " | ".join((*cells, *found)) + " |"
 
 
-def fit(model: AbstractModel, part: Part) -> tuple[AbstractModel | None, float, str]:
+def fit(model: AbstractModel, part: Part, budget: float | None = None) -> tuple[AbstractModel | None, float, str]:
     """Fit, and give the model with the processor's seconds and how it ended; None where it failed."""
     began = clock.process_time()
     try:
-        model.fit(part.ds)
+        model.fit(part.ds, time_budget=budget)
     except PhysodeError as error:
         return None, clock.process_time() - began, type(error).__name__
     return model, clock.process_time() - began, model.result_.status
@@ -253,7 +254,8 @@ def page(rows: list[str], grid: tuple[tuple[tuple[int, ...], str, float], ...]) 
 
 Written by `benchmarks/defaults.py`: `Model().fit(ds)` with no option, beside the best of {len(grid)} settings and the default, chosen on a
 validation record. Errors are those of forecasts of held-out records against the noise-free truth, root mean square in standard deviations,
-after a model has seen the first fifth of each. Seconds are the processor's, of the default fit, on one thread; one seed.
+after a model has seen the first fifth of each. A fit of the grid is stopped after {BUDGET:.0f} s.
+Seconds are the processor's, of the default fit, on one thread; one seed.
 {good} of {len(rows)} cases are within {WITHIN:g} times of the tuned one.
 
 | case | model | trajectories / points | noise | default | tuned | which (hidden, activation, tolerance) | ratio | s | status |

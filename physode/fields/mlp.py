@@ -16,17 +16,20 @@ __all__ = ["ACTIVATIONS", "LinearPlusMLP"]
 
 Function = Callable[[Tensor], Tensor]
 
-ACTIVATIONS: dict[str, tuple[Function, Function, Function]] = {
-    "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a).square(), lambda a: -2 * torch.tanh(a) * (1 - torch.tanh(a).square())),
-    "softplus": (nn.functional.softplus, torch.sigmoid, lambda a: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
+Derivative = Callable[[Tensor, Tensor], Tensor]
+
+ACTIVATIONS: dict[str, tuple[Function, Derivative, Derivative]] = {
+    "tanh": (torch.tanh, lambda _, value: 1 - value.square(), lambda _, value: -2 * value * (1 - value.square())),
+    "softplus": (nn.functional.softplus, lambda a, _: torch.sigmoid(a), lambda a, _: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
     "silu": (
         nn.functional.silu,
-        lambda a: torch.sigmoid(a) * (1 + a * (1 - torch.sigmoid(a))),
-        lambda a: torch.sigmoid(a) * (1 - torch.sigmoid(a)) * (2 + a * (1 - 2 * torch.sigmoid(a))),
+        lambda a, value: torch.sigmoid(a) * (1 - value) + value,
+        lambda a, value: torch.sigmoid(a) * (1 - torch.sigmoid(a)) * (2 + a - 2 * value),
     ),
-    "sine": (torch.sin, torch.cos, lambda a: -torch.sin(a)),
+    "sine": (torch.sin, lambda a, _: torch.cos(a), lambda _, value: -value),
 }
-"""Activation functions with their first and second derivatives; all are smooth, as high-order integrators need."""
+"""Activation functions with their first and second derivatives, from the argument and the value; all are smooth, as high-order integrators
+need."""
 
 
 def affine(x: Tensor, turned: Tensor, bias: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ class LinearPlusMLP(nn.Module):
             for weight, shift in hidden:
                 before = affine(out, weight.mT, shift)
                 out = function(before)
-                slopes.append(slope(before))
+                slopes.append(slope(before, out))
             back = last
             for (weight, _), bend in zip(reversed(hidden), reversed(slopes), strict=True):
                 back = (back * bend) @ weight
@@ -126,7 +129,7 @@ class LinearPlusMLP(nn.Module):
         for layer in hidden:
             before = affine(activity, layer.weight.mT, layer.bias)
             activity = self.function(before)
-            slopes.append(self.slope(before))
+            slopes.append(self.slope(before, activity))
         back = last.weight.unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
         for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
             back = through(back * slope.unsqueeze(-2), layer.weight)
@@ -148,7 +151,7 @@ class LinearPlusMLP(nn.Module):
         for layer in layers[:-1]:
             before = affine(activity[-1], layer.weight.mT, layer.bias)
             activity.append(self.function(before))
-            slopes.append(self.slope(before))
+            slopes.append(self.slope(before, activity[-1]))
         n_in, n_out, end = x.shape[-1], layers[-1].out_features, out.shape[-1]
         eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
         back = eye.expand(*x.shape[:-1], n_out, n_out)
@@ -183,11 +186,11 @@ class LinearPlusMLP(nn.Module):
         activity, moved, slopes, bends = [x], [eye], [], []
         for layer in layers[:-1]:
             before, push = affine(activity[-1], layer.weight.mT, layer.bias), through(moved[-1], layer.weight.mT)
-            slope = self.slope(before)
             activity.append(self.function(before))
+            slope = self.slope(before, activity[-1])
             moved.append(push * slope.unsqueeze(-2))
             slopes.append(slope)
-            bends.append(push * self.curvature(before).unsqueeze(-2))
+            bends.append(push * self.curvature(before, activity[-1]).unsqueeze(-2))
         back, turned = x.new_ones(*lead, 1), x.new_zeros(*lead, n_in, 1)
         pieces: list[Tensor] = []
         for number in range(len(layers) - 1, -1, -1):
@@ -210,10 +213,11 @@ class LinearPlusMLP(nn.Module):
             before, turned = affine(activity, layer.weight.mT, layer.bias), layer.weight.mT
             whole = turned.unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
             push = through(pushes[-1] * slopes[-1].unsqueeze(-2), turned) if pushes else whole
-            activity, slope = self.function(before), self.slope(before)
+            activity = self.function(before)
+            slope = self.slope(before, activity)
             pushes.append(push)
             slopes.append(slope)
-            bends.append(self.curvature(before))
+            bends.append(self.curvature(before, activity))
         back, out = layers[-1].weight.expand(*x.shape[:-1], -1), x.new_zeros(*x.shape, x.shape[-1])
         for number in range(len(slopes) - 1, -1, -1):
             out = out + (pushes[number] * (back * bends[number]).unsqueeze(-2)) @ pushes[number].mT

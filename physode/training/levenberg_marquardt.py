@@ -176,7 +176,8 @@ def _step(problem: AbstractProblem, at: _Running, equations: NormalEquations, ev
         slope = gradient + penalty[pending] * at.theta[pending]
         change = -torch.cholesky_solve(slope[..., None], factor)  # not finite, and so refused, where the factor is none
         theta = at.theta[pending] + change[..., 0]
-        initial = at.initial[pending] - (solved[..., -1] + (solved[..., :-1] @ change[:, None])[..., 0])
+        pulled = (solved.flatten(1, 2)[..., :-1] @ change).view(solved.shape[:-1])
+        initial = at.initial[pending] - (solved[..., -1] + pulled)
         who = at.members[pending]
         found = problem.evaluate(theta, initial, who)
         own = evidence if len(pending) == len(at.members) else evidence.take(pending)

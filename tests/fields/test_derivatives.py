@@ -117,8 +117,9 @@ def test_a_closure_gives_what_the_field_gives_and_can_be_differentiated(kind: st
 def test_slopes_and_curvatures_of_the_activations(activation: str) -> None:
     function, slope, curvature = ACTIVATIONS[activation]
     a = torch.linspace(-4, 4, 41, dtype=torch.float64)[:, None]
-    torch.testing.assert_close(slope(a), by_differences(function, a)[..., 0], rtol=1e-7, atol=1e-9)
-    torch.testing.assert_close(curvature(a), by_differences(slope, a)[..., 0], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(slope(a, function(a)), by_differences(function, a)[..., 0], rtol=1e-7, atol=1e-9)
+    bent = by_differences(lambda at: slope(at, function(at)), a)[..., 0]
+    torch.testing.assert_close(curvature(a, function(a)), bent, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (4, 3), (4, 3, 5)])

@@ -1,0 +1,76 @@
+"""Sixteen seeds of one model as one batch, beside one of them alone.
+
+Run it from the project's root: ``python benchmarks/ensemble.py [--seeds N] [--device cuda]``. Lotka-Volterra, 101 points, the default
+model. Seconds of the processor and of the clock on one thread, and on all cores; and how far the members are from the fits alone. With
+a graphics card 256 members are fitted there and on the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time as clock
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+
+import physode
+from physode import systems
+
+ALONE = 5
+ON_CARD = 256
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--quick", action="store_true", help="once")
+    options = parser.parse_args()
+    repeats = 1 if options.quick else 3
+    record = systems.get("lotka-volterra").simulate(np.linspace(0, 10, 101), {"x": 1.0, "y": 1.0})
+    physode.NeuralODE(hidden=(4,), max_iterations=2).fit(record)  # what the first fit of a process costs is no part of it
+    print(f"{'fit':<34}{'threads':>8}{'CPU [s]':>20}{'wall [s]':>20}{'ratio':>12}{'load':>6}")
+    for threads in sorted({1, os.cpu_count() or 1}):
+        torch.set_num_threads(threads)
+        models, alone = {}, []
+        for seed in range(ALONE):
+            models[seed], spent = timed(lambda seed=seed: physode.NeuralODE().fit(record, seed=seed))
+            alone.append(spent)
+        row("one seed alone", threads, alone, alone)
+        both = [timed(lambda: physode.fit_seeds(physode.NeuralODE(), record, options.seeds)) for _ in range(repeats)]
+        row(f"{options.seeds} seeds as one batch", threads, [spent for _, spent in both], alone)
+    print(f"largest difference of a run along the record: {difference(both[0][0], models, record):.1e}")
+    if torch.cuda.is_available():
+        for device in ("cpu", "cuda"):
+            fits = [timed(lambda device=device: physode.fit_seeds(physode.NeuralODE(device=device), record, ON_CARD))[1]]
+            row(f"{ON_CARD} seeds on {device}", os.cpu_count() or 1, fits, alone)
+
+
+def timed(fit: Callable[[], object]) -> tuple[object, tuple[float, float]]:
+    """Run a fit; give what it gives with seconds of the processor and of the clock."""
+    processor, wall = clock.process_time(), clock.perf_counter()
+    found = fit()
+    return found, (clock.process_time() - processor, clock.perf_counter() - wall)
+
+
+def difference(members: dict[int, physode.NeuralODE], alone: dict[int, physode.NeuralODE], record: xr.Dataset) -> float:
+    """Largest difference between the runs of members and of the same seeds fitted alone."""
+    runs = [(members[seed].predict(record), alone[seed].predict(record)) for seed in alone]
+    return max(float(abs(ours[name] - theirs[name]).max()) for ours, theirs in runs for name in ("x", "y"))
+
+
+def row(name: str, threads: int, spent: list[tuple[float, float]], alone: list[tuple[float, float]]) -> None:
+    """Print median, least and most of the seconds, and the ratio of the medians to one fit."""
+    cells = ""
+    for column in (0, 1):
+        seconds = [each[column] for each in spent]
+        cells += f"{np.median(seconds):>8.2f} [{min(seconds):.2f}, {max(seconds):.2f}]".rjust(20)
+    ratio = np.median(spent, axis=0) / np.median(alone, axis=0)
+    print(f"{name:<34}{threads:>8}{cells}{ratio[0]:>6.1f}{ratio[1]:>6.1f}{os.getloadavg()[0]:>6.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
