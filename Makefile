@@ -30,12 +30,15 @@ bench: $(BENCH)
 	$(BIN)/python benchmarks/gradient_step.py --quick
 	$(BIN)/python benchmarks/adjoint.py --quick
 	$(BIN)/python benchmarks/memory.py --quick
+	$(BIN)/python benchmarks/ensemble.py --quick
+	$(BIN)/python benchmarks/noisy.py
 
 bench-long: $(BENCH)
 	$(BIN)/python benchmarks/time_to_error.py
 	$(BIN)/python benchmarks/oscillators.py
 	$(BIN)/python benchmarks/pendulums.py
 	$(BIN)/python benchmarks/defaults.py
+	$(BIN)/python benchmarks/large.py
 
 gallery: $(READY)
 	$(BIN)/python docs/make_gallery.py

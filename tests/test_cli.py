@@ -198,7 +198,7 @@ def test_lyapunov_of_a_system(run):
 
 
 def test_when_every_fit_fails_the_status_says_so(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("physode.models.base.train", lambda *_: (_ for _ in ()).throw(FitError("it cannot be; try another")))
+    monkeypatch.setattr("physode.models.base.train", lambda *_, **__: (_ for _ in ()).throw(FitError("it cannot be; try another")))
     told = run("compare", "pendulum", "--models", "node,hnn", *QUICK, "-o", "out", code=1)
     assert told == "physode: node, seed 0, failed: it cannot be; try another\nphysode: hnn, seed 0, failed: it cannot be; try another\n"
     assert "failed" in (tmp_path / "out" / "summary.csv").read_text() and (tmp_path / "out" / "report.html").exists()

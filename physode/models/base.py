@@ -271,7 +271,9 @@ class AbstractModel(ABC):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Floating-point type of parameters and states."""
-        return np.dtype(self._dtype)
+        if self.dynamics_ is None:
+            return np.dtype(self._dtype)
+        return np.dtype(str(self.dynamics_.place[1]).removeprefix("torch."))
 
     @property
     def _place(self) -> dict[str, Any]:

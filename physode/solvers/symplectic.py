@@ -11,6 +11,8 @@ from physode.fields.base import AbstractField
 __all__ = ["implicit_midpoint_step", "leapfrog_step"]
 
 MOST_ITERATIONS = 50
+ROUNDINGS = 10
+"""Rounding errors of the states that Newton's method need not get below."""
 TOLERANCE = 1e-13
 
 
@@ -52,6 +54,7 @@ def implicit_midpoint_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor
     """
     middle, u_middle = t + 0.5 * h[:, 0], u[:, 0]
     eye = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(z.dtype).eps)
     with torch.no_grad():
         guess = z + h * field(middle, z, u_middle)
         for _ in range(MOST_ITERATIONS):
@@ -60,7 +63,7 @@ def implicit_midpoint_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor
             defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)
             change = torch.linalg.solve(matrix, defect)
             guess = guess - change
-            size = TOLERANCE * (1 + float(guess.abs().max()))
+            size = tolerance * (1 + float(guess.abs().max()))
             if not float(change.abs().max()) > size:
                 break
     defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)

@@ -80,8 +80,9 @@ class Evidence:
             effective = (len(group) - self.precision[:, i] * posterior[:, group].sum(1)).clamp(min=1e-3)
             precision[:, i] = (effective / theta[:, group].square().sum(1)).clamp(1e-6, 1e8)
             used = used + effective
-        blocks = torch.linalg.inv(equations.initial_hessian).diagonal(dim1=2, dim2=3)
-        used = used + (1 - problem.initial_precision * blocks).sum((1, 2))
+        blocks, singular = torch.linalg.inv_ex(equations.initial_hessian)
+        sound = sound & (singular == 0).all(1)
+        used = used + (1 - problem.initial_precision * blocks.diagonal(dim1=2, dim2=3)).sum((1, 2))
         freedom = (1 - used / problem.counts.sum()).clamp(min=0.05)
         estimate = (squares / problem.counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
         change = (precision / self.precision).log().abs()

@@ -38,7 +38,7 @@ def match_by_descent(
     ----------
     problem : MatchingProblem
     theta : Tensor, shape (members, n_parameters)
-        Where to start. Members have nothing in common but the line search.
+        Where to start; members are matched one after another.
     evidence : Evidence
     iterations : int
         Largest number of rounds, each of up to `STEPS_PER_REPORT` steps.
@@ -54,16 +54,33 @@ def match_by_descent(
     Point
         The best one; never worse than the start.
     """
-    field, members = problem.vector_field, torch.arange(len(theta), device=theta.device)
-    nobody = theta.new_zeros(len(theta), 0, field.n_states)
-    best = Point(theta.clone(), nobody, problem.evaluate(theta, nobody, members).squares, torch.zeros_like(members, dtype=torch.bool))
-    set_theta(field, theta.clone())  # parameters share memory with what they are taken from
+    members = torch.arange(len(theta), device=theta.device)
+    nobody = theta.new_zeros(len(theta), 0, problem.states.shape[2])
+    squares = problem.evaluate(theta, nobody, members).squares
+    best = Point(theta.clone(), nobody, squares, torch.zeros_like(members, dtype=torch.bool))
+    for member in members[:, None]:
+        _match(problem, best, member, evidence.take(member), iterations, tolerance, report)
+    return best
+
+
+def _match(
+    problem: MatchingProblem,
+    best: Point,
+    member: Tensor,
+    evidence: Evidence,
+    iterations: int,
+    tolerance: float,
+    report: Callable[[Point, Tensor], None],
+) -> None:
+    """Match one member, given by its number in a tensor of one, and put what is found where the best is kept."""
+    field = problem.vector_field
+    set_theta(field, best.theta[member])
     settings: dict[str, Any] = {"max_iter": STEPS_PER_REPORT, "history_size": 20, "line_search_fn": "strong_wolfe"}
     optimiser = torch.optim.LBFGS(list(field.parameters()), **settings)
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        squares = problem.residual(members).square().sum(1)
+        squares = problem.residual(member).square().sum(1)
         here = torch.cat([parameter.flatten(1) for parameter in field.parameters()], dim=1)
         penalty = (evidence.per_parameter(here.detach()) * here.square()).sum()
         loss = ((squares / evidence.variance).sum() + penalty) / problem.counts.sum()
@@ -74,11 +91,10 @@ def match_by_descent(
     for _ in range(iterations):
         optimiser.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            squares = problem.residual(members).square().sum(1)
-        gain = 1 - float((squares.sum() / best.squares.sum()).sqrt())
+            squares = problem.residual(member).square().sum(1)
+        gain = 1 - float((squares.sum() / best.squares[member].sum()).sqrt())
         if gain > 0:
-            best = Point(get_theta(field), nobody, squares, best.converged)
-            report(best, members)
+            best.theta[member], best.squares[member] = get_theta(field), squares
+            report(best, member)
         if not gain > tolerance:
-            break
-    return best
+            return

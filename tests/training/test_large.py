@@ -22,9 +22,9 @@ from physode.training.shooting import InitialPrior
 from physode.training.windows import Windows, cut_windows
 
 
-def free(n: int = 2) -> Evidence:
-    none = torch.zeros(1, 0, dtype=torch.float64)
-    return Evidence(torch.full((1, n), 0.01, dtype=torch.float64), none, [], torch.ones(n, dtype=torch.bool))
+def free(members: int = 1) -> Evidence:
+    none = torch.zeros(members, 0, dtype=torch.float64)
+    return Evidence(torch.full((members, 2), 0.01, dtype=torch.float64), none, [], torch.ones(2, dtype=torch.bool))
 
 
 def matching() -> MatchingProblem:
@@ -35,20 +35,20 @@ def matching() -> MatchingProblem:
 def test_slopes_are_matched_without_second_derivatives() -> None:
     problem, both, told = matching(), torch.arange(2), []
     start = get_theta(problem.vector_field)
-    point = match_by_descent(problem, start, free(), iterations=20, tolerance=0.01, report=lambda p, _: told.append(p.squares.sum()))
+    point = match_by_descent(problem, start, free(members=2), iterations=20, tolerance=0.01, report=lambda p, _: told.append(p.squares.sum()))
     assert float((point.squares.sum(1) / problem.counts.sum()).sqrt().max()) < 1e-3
     assert told == sorted(told, reverse=True) and torch.equal(told[-1], point.squares.sum())
     torch.testing.assert_close(problem.evaluate(point.theta, start[:, :0, None], both).squares, point.squares)
     assert problem.n_evaluations > 10
     assert not torch.equal(start, point.theta)
-    none = match_by_descent(problem, start, free(), iterations=0, tolerance=0.01, report=silent)
+    none = match_by_descent(problem, start, free(members=2), iterations=0, tolerance=0.01, report=silent)
     assert torch.equal(none.theta, start) and float(none.squares.sum()) > 1
 
 
 def test_the_penalty_holds_matched_parameters_back() -> None:
     sizes = []
     for precision in (1e-6, 1e6):
-        problem, evidence = matching(), free()
+        problem, evidence = matching(), free(members=2)
         start = get_theta(problem.vector_field)
         evidence.groups, evidence.precision = [torch.arange(start.shape[1])], torch.full((2, 1), precision, dtype=torch.float64)
         sizes.append(float(match_by_descent(problem, start, evidence, iterations=10, tolerance=0.0, report=silent).theta.norm()))
