@@ -35,7 +35,8 @@ def matching() -> MatchingProblem:
 def test_slopes_are_matched_without_second_derivatives() -> None:
     problem, both, told = matching(), torch.arange(2), []
     start = get_theta(problem.vector_field)
-    point = match_by_descent(problem, start, free(members=2), iterations=20, tolerance=0.01, report=lambda p, _: told.append(p.squares.sum()))
+    tell = {"tolerance": 0.01, "report": lambda point, _: told.append(point.squares.sum())}
+    point = match_by_descent(problem, start, free(members=2), iterations=20, **tell)
     assert float((point.squares.sum(1) / problem.counts.sum()).sqrt().max()) < 1e-3
     assert told == sorted(told, reverse=True) and torch.equal(told[-1], point.squares.sum())
     torch.testing.assert_close(problem.evaluate(point.theta, start[:, :0, None], both).squares, point.squares)
