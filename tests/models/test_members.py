@@ -16,7 +16,7 @@ from physode.models.members import fit_records
 def record() -> xr.Dataset:
     """Two noisy swings with a gap; the velocity was not measured."""
     swings = systems.get("pendulum").simulate(
-        np.linspace(0, 6, 40), {"theta": [1.0, -0.4], "omega": 0.0}, observe=["theta"], noise=0.02, seed=3
+        np.linspace(0, 4, 30), {"theta": [1.0, -0.4], "omega": 0.0}, observe=["theta"], noise=0.02, seed=3
     )
     swings["theta"][0, 7:10] = np.nan
     return swings
@@ -24,7 +24,7 @@ def record() -> xr.Dataset:
 
 @pytest.mark.parametrize("make", [physode.SecondOrderNeuralODE, physode.HamiltonianNeuralODE])
 def test_members_equal_models_fitted_alone(make: type[physode.models.AbstractModel]) -> None:
-    record = systems.get("pendulum").simulate(np.linspace(0, 6, 40), n_trajectories=2, noise=0.02, seed=3)
+    record = systems.get("pendulum").simulate(np.linspace(0, 3, 20), n_trajectories=2, noise=0.02, seed=3)
     model = make(hidden=(4,), max_iterations=4)  # before rounding grows: towards the end of a fit the number of steps hangs on it
     together = physode.fit_seeds(model, record, seeds=[0, 5, 2])
     assert list(together) == [0, 5, 2] and model.dynamics_ is None
@@ -51,13 +51,13 @@ def test_by_gradient_descent_members_follow_one_another(record: xr.Dataset) -> N
 
 def test_each_member_may_have_a_record_of_its_own(record: xr.Dataset) -> None:
     other = record.assign(theta=record["theta"] + 0.1 * np.sin(9 * record["time"]))
-    model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=12)
+    model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=6)
     first, second = fit_records(model, [record, other], [0, 1]).values()
-    alone = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=12).fit(record, seed=0)
+    alone = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=6).fit(record, seed=0)
     assert first.result_.loss == pytest.approx(alone.result_.loss, rel=1e-5)
     assert second.result_.loss > 1.5 * first.result_.loss  # the ripple is no motion of a pendulum
     with pytest.raises(DataError, match="the same times, inputs and gaps"):
-        fit_records(model, [record, record.isel(time=slice(30))], [0, 1])
+        fit_records(model, [record, record.isel(time=slice(20))], [0, 1])
 
 
 def test_seeds_are_checked(record: xr.Dataset) -> None:
