@@ -64,10 +64,12 @@ def test_no_tensor_is_made_on_a_default_device(record: xr.Dataset, name: str, ho
     with torch.device("meta"):
         model = get(name, hidden=(3,), device="cpu", **{**SETTINGS[how], "max_iterations": 5})
         model.fit(record, validation=record.isel(trajectory=[0], time=slice(10)))
-        model.predict(record, warmup=3)
-        model.rhs(0.0, model.sample_states(3, seed=0))
-        start = dict.fromkeys(model._fitted().layout.observed, 0.1)
-        model.simulate(start, np.linspace(0, 1, 5))
+        run = model.predict(record, warmup=3)
+        slopes = model.rhs(0.0, model.sample_states(3, seed=0))
+        ahead = model.simulate(dict.fromkeys(model._fitted().layout.observed, 0.1), np.linspace(0, 1, 5))
+    assert {parameter.device.type for parameter in model.module_.parameters()} == {"cpu"}
+    assert np.isfinite(slopes).all()
+    assert all(np.isfinite(found[state]).all() for found in (run, ahead) for state in model.states)
 
 
 def test_a_device_or_type_that_is_not_there_is_named() -> None:
