@@ -70,24 +70,37 @@ class AbstractField(nn.Module, ABC):
         """
         return None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate the field at each state, with respect to the state and to the parameters.
+    @torch.no_grad()
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Sum the derivatives by the parameters of several evaluations, each multiplied from the left.
+
+        That is all that the derivative of a Runge-Kutta step needs, and much less than the derivatives at every stage.
+
+        Parameters
+        ----------
+        t : Tensor
+            Time, a scalar or of shape (batch, terms).
+        z : Tensor, shape (batch, terms, n_states)
+        u : Tensor, shape (batch, terms, n_inputs)
+        cotangents : Tensor, shape (batch, terms, rows, n_states)
 
         Returns
         -------
-        Tensor, shape (batch, n_states, n_states + n_parameters)
-            Derivatives by the state and, beside them, by the parameters, in the order of ``self.parameters()``; not differentiable.
+        Tensor, shape (batch, rows, n_parameters)
+            Sum over the terms of cotangents @ df/dtheta, in the order of ``self.parameters()``; not differentiable.
         """
-        by_state, by_each = self._differentiate(t, z, u, argnums=(0, 1))
-        return torch.cat([by_state, *(piece.flatten(z.ndim) for piece in by_each.values())], dim=-1).detach()
+        by_each = self._differentiate(t, z.flatten(-3, -2), u.flatten(-3, -2), argnums=1)
+        by_parameters = torch.cat([piece.flatten(z.ndim - 1) for piece in by_each.values()], dim=-1)
+        by_parameters = by_parameters.view(*z.shape, -1)
+        return torch.einsum("...krn,...knp->...rp", cotangents, by_parameters)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate the field by the state alone, shape (batch, n_states, n_states)."""
         by_state: Tensor = self._differentiate(t, z, u, argnums=0)
         return by_state
 
-    def _differentiate(self, t: Tensor, z: Tensor, u: Tensor, argnums: int | tuple[int, ...]) -> Any:
-        """Differentiate at each state, by the state (0) and by the parameters by name (1)."""
+    def _differentiate(self, t: Tensor, z: Tensor, u: Tensor, argnums: int) -> Any:
+        """Differentiate at each state, by the state (0) or by the parameters by name (1)."""
 
         def single(z_one: Tensor, parameters: dict[str, Tensor], u_one: Tensor) -> Tensor:
             out: Tensor = functional_call(self, parameters, (t, z_one[None], u_one[None]))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from physode.fields.mlp import affine
+from physode.fields.mlp import affine, summed_products, through, turned_products
 
 __all__ = ["ConvexNetwork"]
 
@@ -54,14 +54,14 @@ class ConvexNetwork(nn.Module):
         weight = self.layer.weight.unsqueeze(-3)
         return (share * (1 - share)).unsqueeze(-2) * weight.mT @ weight
 
-    def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `LinearPlusMLP.gradient_jacobians`."""
-        n, weight = x.shape[-1], self.layer.weight.unsqueeze(-3)
-        eye = torch.eye(n, dtype=x.dtype, device=x.device)
-        share = torch.sigmoid(self._before(x))
-        bend = weight.mT * (share * (1 - share)).unsqueeze(-2)
-        by_weight = eye[:, None, :] * share[..., None, :, None] + bend[..., None] * x[..., None, None, :]
-        return bend @ weight, torch.cat([eye.expand(*x.shape, n), by_weight.flatten(-2), bend], dim=-1)
+    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> Tensor:
+        """See `LinearPlusMLP.gradient_pull_back`."""
+        shape, weight = x.shape[:-1], self.layer.weight
+        share = torch.sigmoid(self._before(x.flatten(-3, -2)))
+        push = through(directions.flatten(-4, -3), weight.mT) * (share * (1 - share)).unsqueeze(-2)
+        bend = push.view(*shape, *push.shape[-2:])
+        by_weight = turned_products(share.view(*shape, -1), directions) + summed_products(bend, x)
+        return torch.cat([directions.sum(-3), by_weight, bend.sum(-3)], dim=-1)
 
     def penalty_groups(self, prefix: str) -> list[list[str]]:
         """See `LinearPlusMLP.penalty_groups`."""

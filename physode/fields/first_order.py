@@ -48,11 +48,10 @@ class FirstOrderField(AbstractField):
         """See `AbstractField.perceptron`."""
         return self.net if len(self.net.layers) > 1 and self.n_members is None else None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate by hand; see `AbstractField.jacobians`."""
-        out = z.new_empty(*z.shape, self.n_states + self.n_parameters)
-        self.net.write_jacobians(torch.cat([z, u], dim=-1), out)
-        return out
+    @torch.no_grad()
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.pull_back`."""
+        return self.net.pull_back(torch.cat([z, u], dim=-1), cotangents)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

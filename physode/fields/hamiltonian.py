@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physode.fields.base import AbstractField
-from physode.fields.mlp import LinearPlusMLP
+from physode.fields.mlp import LinearPlusMLP, summed_products
 
 __all__ = ["HamiltonianField"]
 
@@ -60,21 +60,20 @@ class HamiltonianField(AbstractField):
             [z[..., :n] @ symmetric[0] + nets[0](z[..., :n]), z[..., n:] @ symmetric[1] + nets[1](z[..., n:])], dim=-1
         )
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate by hand; see `AbstractField.jacobians`."""
-        hessians, of_nets, of_quadratics = [], [], []
-        for part, net, matrix in self._terms(z):
-            hessian, by_net = net.gradient_jacobians(part)
-            eye = torch.eye(part.shape[-1], dtype=z.dtype, device=z.device)
-            by_matrix = 0.5 * (eye[:, :, None] * part[..., None, None, :] + eye[:, None, :] * part[..., None, :, None])
-            hessians.append(hessian + 0.5 * (matrix + matrix.mT).unsqueeze(-3))
-            of_nets.append(by_net)
-            of_quadratics.append(by_matrix.flatten(-2))
-        by_parameters = torch.cat([_block_diagonal(of_nets), _block_diagonal(of_quadratics)], dim=-1)
+    @torch.no_grad()
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.pull_back`."""
         n = self.n_positions
-        coupling = z.new_zeros(*z.shape[:-1], 2 * n, n, self.n_inputs)
-        coupling[..., range(n, 2 * n), range(n), :] = u.unsqueeze(-2)
-        return torch.cat([_turn(_block_diagonal(hessians), n), coupling.flatten(-2), _turn(by_parameters, n)], dim=-1).detach()
+        forces = cotangents[..., n:]
+        directions = torch.cat([-forces, cotangents[..., :n]], dim=-1)
+        along = directions.tensor_split([n], dim=-1) if self.separable else [directions]
+        by_nets, by_quadratics = [], []
+        for (part, net, matrix), direction in zip(self._terms(z), along, strict=True):
+            by_nets.append(net.gradient_pull_back(part, direction))
+            by_matrix = summed_products(direction, part)
+            by_matrix = by_matrix.view(*by_matrix.shape[:-1], *matrix.shape[-2:])
+            by_quadratics.append((0.5 * (by_matrix + by_matrix.mT)).flatten(-2))
+        return torch.cat([summed_products(forces, u), *by_nets, *by_quadratics], dim=-1)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

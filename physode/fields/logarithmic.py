@@ -56,13 +56,9 @@ class LogarithmicField(AbstractField):
         inner = self.inner.closure()
         return lambda t, z, u: self._rate(z) * inner(t, self.logarithms(z), u)
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate by the chain rule; see `AbstractField.jacobians`."""
-        n, w = self.n_states, self.logarithms(z)
-        both = self.inner.jacobians(t, w, u)
-        both[..., n:] *= self._rate(z)[..., None]
-        both[..., :n] = self._by_state(z, self.inner(t, w, u).detach(), both[..., :n])
-        return both
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by the chain rule; see `AbstractField.pull_back`."""
+        return self.inner.pull_back(t, self.logarithms(z), u, cotangents * self._rate(z).unsqueeze(-2))
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by the chain rule; see `AbstractField.state_jacobian`."""

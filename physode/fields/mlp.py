@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from physode.errors import unknown_name
 
-__all__ = ["ACTIVATIONS", "LinearPlusMLP"]
+__all__ = ["ACTIVATIONS", "LinearPlusMLP", "affine", "summed_products", "through", "turned_products"]
 
 Function = Callable[[Tensor], Tensor]
 
@@ -43,6 +43,20 @@ def through(rows: Tensor, weight: Tensor) -> Tensor:
     """Multiply the last dimension of rows (..., batch, k, n) by a weight (n, m), or by each member's (members, n, m), in one product."""
     *lead, batch, k, _ = rows.shape
     return (rows.flatten(-3, -2) @ weight).view(*lead, batch, k, weight.shape[-1])
+
+
+def summed_products(left: Tensor, right: Tensor) -> Tensor:
+    """Sum over terms of left (..., terms, rows, i) times right (..., terms, j), shape (..., rows, i * j)."""
+    *_, rows, n = left.shape
+    product = left.flatten(-2).mT @ right
+    return product.view(*product.shape[:-2], rows, n * right.shape[-1])
+
+
+def turned_products(left: Tensor, right: Tensor) -> Tensor:
+    """Sum over terms of left (..., terms, i) times right (..., terms, rows, j), shape (..., rows, i * j)."""
+    *_, rows, n = right.shape
+    product = left.mT @ right.flatten(-2)
+    return product.view(*product.shape[:-1], rows, n).transpose(-3, -2).flatten(-2)
 
 
 class LinearPlusMLP(nn.Module):
@@ -135,55 +149,50 @@ class LinearPlusMLP(nn.Module):
             back = through(back * slope.unsqueeze(-2), layer.weight)
         return back + self.linear.weight.unsqueeze(-3)
 
-    @torch.no_grad()
-    def write_jacobians(self, x: Tensor, out: Tensor) -> None:
-        """Differentiate at each x by hand-written backpropagation.
+    def pull_back(self, x: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by the parameters, by backpropagation; see `AbstractField.pull_back`.
 
         Parameters
         ----------
-        x : Tensor, shape (batch, n_in)
-        out : Tensor, shape (batch, n_out, n + n_parameters)
-            Overwritten by the derivatives by the first n components of x and, in the order of ``parameters()``, by the parameters. They
-            are written where they are wanted, for joining narrow pieces later would cost more than all else.
+        x : Tensor, shape (batch, terms, n_in)
+        cotangents : Tensor, shape (batch, terms, rows, n_out)
+
+        Returns
+        -------
+        Tensor, shape (batch, rows, n_parameters), in the order of ``parameters()``
         """
-        layers = self.affine
-        activity, slopes = [x], []
+        layers, shape = self.affine, x.shape[:-1]
+        activity, slopes = [x.flatten(-3, -2)], []
         for layer in layers[:-1]:
             before = affine(activity[-1], layer.weight.mT, layer.bias)
             activity.append(self.function(before))
             slopes.append(self.slope(before, activity[-1]))
-        n_in, n_out, end = x.shape[-1], layers[-1].out_features, out.shape[-1]
-        eye = torch.eye(n_out, dtype=x.dtype, device=x.device)
-        back = eye.expand(*x.shape[:-1], n_out, n_out)
+        back, by_layers = cotangents, list[Tensor]()
         for number in range(len(layers) - 1, -1, -1):
-            rows, columns = layers[number].out_features, layers[number].in_features
-            middle = end - rows
-            out[..., middle:end] = back
-            start = middle - rows * columns
-            place = out[..., start:middle].view(*out.shape[:-1], rows, columns)
-            torch.mul(back[..., None], activity[number][..., None, None, :], out=place)
-            end, back = start, through(back, layers[number].weight)
+            by_layers = [summed_products(back, activity[number].view(*shape, -1)), back.sum(-3), *by_layers]
             if number:
-                back = back * slopes[number - 1].unsqueeze(-2)
-        n = end - n_out * n_in
-        torch.mul(eye[:, :, None], x[..., None, None, :], out=out[..., n:end].view(*out.shape[:-1], n_out, n_in))
-        torch.add(back[..., :n], self.linear.weight.unsqueeze(-3)[..., :n], out=out[..., :n])
+                back = through(back.flatten(-4, -3), layers[number].weight) * slopes[number - 1].unsqueeze(-2)
+                back = back.view(*shape, *back.shape[-2:])
+        return torch.cat([summed_products(cotangents, x), *by_layers], dim=-1)
 
-    def gradient_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Differentiate the gradient of a scalar network (n_out = 1) at each x, by hand.
+    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> Tensor:
+        """Differentiate the gradient of a scalar network (n_out = 1) in given directions by the parameters, by hand.
 
-        The tangent of backpropagation in the direction of every input, Pearlmutter 1994 (doi:10.1162/neco.1994.6.1.147).
+        The tangent of backpropagation, Pearlmutter 1994 (doi:10.1162/neco.1994.6.1.147).
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, terms, n_in)
+        directions : Tensor, shape (batch, terms, rows, n_in)
+            What the gradient is multiplied by.
 
         Returns
         -------
-        by_input : Tensor, shape (batch, n_in, n_in)
-            Hessian of the network.
-        by_parameters : Tensor, shape (batch, n_in, n_parameters), in the order of ``parameters()``
+        Tensor, shape (batch, rows, n_parameters), summed over the terms, in the order of ``parameters()``
         """
-        layers = self.affine
-        *lead, n_in = x.shape
-        eye = torch.eye(n_in, dtype=x.dtype, device=x.device).expand(*lead, n_in, n_in)
-        activity, moved, slopes, bends = [x], [eye], [], []
+        layers, shape = self.affine, x.shape[:-1]
+        flat = directions.flatten(-4, -3)
+        activity, moved, slopes, bends = [x.flatten(-3, -2)], [flat], [], []
         for layer in layers[:-1]:
             before, push = affine(activity[-1], layer.weight.mT, layer.bias), through(moved[-1], layer.weight.mT)
             activity.append(self.function(before))
@@ -191,16 +200,18 @@ class LinearPlusMLP(nn.Module):
             moved.append(push * slope.unsqueeze(-2))
             slopes.append(slope)
             bends.append(push * self.curvature(before, activity[-1]).unsqueeze(-2))
-        back, turned = x.new_ones(*lead, 1), x.new_zeros(*lead, n_in, 1)
-        pieces: list[Tensor] = []
+        back, turned = x.new_ones(*activity[0].shape[:-1], 1), flat.new_zeros(*flat.shape[:-1], 1)
+        by_layers: list[Tensor] = []
         for number in range(len(layers) - 1, -1, -1):
-            weight = turned[..., None] * activity[number][..., None, None, :] + back[..., None, :, None] * moved[number].unsqueeze(-2)
-            pieces = [weight.flatten(-2), turned, *pieces]
-            back, turned = back @ layers[number].weight, through(turned, layers[number].weight)
+            by_bias = turned.view(*shape, *turned.shape[-2:])
+            by_weight = summed_products(by_bias, activity[number].view(*shape, -1))
+            by_weight = by_weight + turned_products(back.view(*shape, -1), moved[number].view(*shape, *moved[number].shape[-2:]))
+            by_layers = [by_weight, by_bias.sum(-3), *by_layers]
             if number:
-                turned = turned * slopes[number - 1].unsqueeze(-2) + back.unsqueeze(-2) * bends[number - 1]
+                back = back @ layers[number].weight
+                turned = through(turned, layers[number].weight) * slopes[number - 1].unsqueeze(-2) + back.unsqueeze(-2) * bends[number - 1]
                 back = back * slopes[number - 1]
-        return turned, torch.cat([eye, *pieces], dim=-1)
+        return torch.cat([directions.sum(-3), *by_layers], dim=-1)
 
     def hessian(self, x: Tensor) -> Tensor:
         """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from physode.fields.base import AbstractField
 from physode.fields.convex import ConvexNetwork
-from physode.fields.mlp import LinearPlusMLP
+from physode.fields.mlp import LinearPlusMLP, summed_products, turned_products
 
 __all__ = ["PortHamiltonianField"]
 
@@ -77,22 +77,16 @@ class PortHamiltonianField(AbstractField):
         return lambda t, z, u: gradient(z) @ turned
 
     @torch.no_grad()
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate by hand; see `AbstractField.jacobians`."""
-        n = self.n_states
-        unit = torch.eye(n, dtype=z.dtype, device=z.device)
-        eye, turned = unit[:, :, None], unit[:, None, :]
-        structure, slope = self.structure().unsqueeze(-3), self.gradient(z)
-        hessian, by_net = self.net.gradient_jacobians(z)
-        hessian = hessian + (self.stiffness @ self.stiffness.mT).unsqueeze(-3)
-        stiffness, damping = (matrix.unsqueeze(-2).unsqueeze(-4) for matrix in (self.stiffness, self.damping))
-        across, along = slope[..., None, None, :], slope[..., None, :, None]
-        by_stiffness = eye * (z @ self.stiffness)[..., None, None, :] + stiffness * z[..., None, :, None]
-        by_exchange = eye * across - turned * along
-        by_damping = -eye * (slope @ self.damping)[..., None, None, :] - damping * along
-        by_supply = (eye * u[..., None, None, :]).expand(*z.shape[:-1], n, n, self.n_inputs)
-        pieces = [structure @ by_stiffness.flatten(-2), by_exchange.flatten(-2), by_damping.flatten(-2), by_supply.flatten(-2)]
-        return torch.cat([structure @ hessian, *pieces, structure @ by_net], dim=-1)
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.pull_back`."""
+        stiffness, damping, structure = (each.unsqueeze(-3) for each in (self.stiffness, self.damping, self.structure()))
+        slope = self.gradient(z.flatten(-3, -2)).view(z.shape)
+        directions = cotangents @ structure.unsqueeze(-3)
+        by_stiffness = summed_products(directions, z @ stiffness) + turned_products(z, directions @ stiffness.unsqueeze(-3))
+        by_exchange = summed_products(cotangents, slope) - turned_products(slope, cotangents)
+        by_damping = -summed_products(cotangents, slope @ damping) - turned_products(slope, cotangents @ damping.unsqueeze(-3))
+        by_net = self.net.gradient_pull_back(z, directions)
+        return torch.cat([by_stiffness, by_exchange, by_damping, summed_products(cotangents, u), by_net], dim=-1)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

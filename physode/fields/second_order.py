@@ -50,26 +50,20 @@ class SecondOrderField(AbstractField):
         """See `AbstractField.perceptron`."""
         return self.net if len(self.net.layers) > 1 and self.n_members is None else None
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """Differentiate by hand; see `AbstractField.jacobians`."""
-        out = z.new_empty(*z.shape, self.n_states + self.n_parameters)
-        self._write_kinematics(out)
-        self.net.write_jacobians(torch.cat([z, u], dim=-1), out[..., self.n_positions :, :])
-        return out
+    @torch.no_grad()
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+        """Differentiate by hand; see `AbstractField.pull_back`."""
+        return self.net.pull_back(torch.cat([z, u], dim=-1), cotangents[..., self.n_positions :])
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
         by_input = self.net.input_jacobian(torch.cat([z, u], dim=-1))
         out = by_input.new_empty(*z.shape, self.n_states)
-        self._write_kinematics(out)
-        out[..., self.n_positions :, :] = by_input[..., : self.n_states]
-        return out
-
-    def _write_kinematics(self, out: Tensor) -> None:
-        """Fill the rows of dx/dt = v, which stand above those of the acceleration."""
         n = self.n_positions
         out[..., :n, :] = 0.0
         out[..., range(n), range(n, 2 * n)] = 1.0
+        out[..., n:, :] = by_input[..., : self.n_states]
+        return out
 
     def penalty_groups(self) -> list[list[str]]:
         """See `AbstractField.penalty_groups`."""

@@ -68,12 +68,13 @@ class Evidence:
         Parameters
         ----------
         reduced : Tensor, shape (members, n_parameters, n_parameters)
-            Hessian with the initial states eliminated, without penalty. Where it cannot be inverted everything stays as it is.
+            Hessian with the initial states eliminated, without penalty; overwritten. Where it cannot be inverted everything stays as it is.
         """
-        factor, failed = torch.linalg.cholesky_ex(reduced + torch.diag_embed(self.per_parameter(theta)))
+        reduced.diagonal(dim1=1, dim2=2).add_(self.per_parameter(theta))
+        factor, failed = torch.linalg.cholesky_ex(reduced)
         sound = failed == 0
-        eye = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-        posterior = torch.cholesky_inverse(torch.where(sound[:, None, None], factor, eye)).diagonal(dim1=1, dim2=2)
+        factor[~sound] = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+        posterior = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
         precision = torch.empty_like(self.precision)
         used = theta.new_full((len(theta),), float(theta.shape[1] - sum(len(group) for group in self.groups)))
         for i, group in enumerate(self.groups):

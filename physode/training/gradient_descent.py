@@ -107,9 +107,9 @@ class _Counted(AbstractField):
         self.calls += evaluations if net is not None else 0
         return net
 
-    def jacobians(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
         self.calls += 1
-        return self.inner.jacobians(t, z, u)
+        return self.inner.pull_back(t, z, u, cotangents)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         self.calls += 1

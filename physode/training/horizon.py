@@ -63,7 +63,7 @@ def beyond_horizon(
     grid = step_grid(longer.time, max_step)
     stages = integrate_runge_kutta(tableau, field, initial, grid, longer.inputs)
 
-    flow, _ = trajectory_derivatives(tableau, field.state_jacobian, stages, grid)
+    flow, _ = trajectory_derivatives(tableau, field, stages, grid, by_parameters=False)
     last = longer.time.shape[1] - 1
     reached, time = grid.observed(stages.states), longer.time
     growth, speed = [], []

@@ -102,7 +102,7 @@ def refine_initial_states(
     stages, residual, cost = attempt(initial)
     damping = torch.full_like(cost, 1e-3)
     for _ in range(ITERATIONS):
-        by_initial, _ = trajectory_derivatives(tableau, field.state_jacobian, stages, grid)
+        by_initial, _ = trajectory_derivatives(tableau, field, stages, grid, by_parameters=False)
         jacobian = (by_initial[..., columns, :] * weight[..., None]).flatten(-3, -2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)

@@ -170,9 +170,9 @@ def _step(problem: AbstractProblem, at: _Running, equations: NormalEquations, ev
     for number in range(MOST_TRIALS):
         damping = at.damping[pending]
         reduced, gradient, solved = _eliminate(equations.take(pending), damping)
-        matrix = reduced + torch.diag_embed(penalty[pending])
-        lift = damping * matrix.diagonal(dim1=1, dim2=2).mean(1) + TINY
-        factor, _ = torch.linalg.cholesky_ex(matrix + torch.diag_embed(lift[:, None].expand_as(penalty[pending])))
+        diagonal = reduced.diagonal(dim1=1, dim2=2).add_(penalty[pending])
+        diagonal.add_((damping * diagonal.mean(1) + TINY)[:, None])
+        factor, _ = torch.linalg.cholesky_ex(reduced)
         slope = gradient + penalty[pending] * at.theta[pending]
         change = -torch.cholesky_solve(slope[..., None], factor)  # not finite, and so refused, where the factor is none
         theta = at.theta[pending] + change[..., 0]
@@ -213,6 +213,7 @@ def _eliminate(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Ten
     Returns
     -------
     hessian : Tensor, shape (members, n_parameters, n_parameters)
+        New, and free to be changed.
     gradient : Tensor, shape (members, n_parameters)
     solved : Tensor, shape (members, batch, n_states, n_parameters + 1)
         Initial-state blocks solved against the mixed block and, in the last column, against their gradient.
@@ -222,4 +223,5 @@ def _eliminate(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Ten
     solved, singular = torch.linalg.solve_ex(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=3))
     solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
     turned, flat = equations.mixed.flatten(1, 2).mT, solved.flatten(1, 2)
-    return equations.hessian - turned @ flat[..., :-1], equations.gradient - (turned @ flat[..., -1:])[..., 0], solved
+    hessian = torch.baddbmm(equations.hessian, turned, flat[..., :-1], alpha=-1)
+    return hessian, equations.gradient - (turned @ flat[..., -1:])[..., 0], solved

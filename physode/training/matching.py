@@ -64,7 +64,9 @@ class MatchingProblem(AbstractProblem):
         self.n_evaluations += 1
         set_theta(self.vector_field, theta)
         n, n_parameters = self.states.shape[2], theta.shape[1]
-        by_parameters = self.vector_field.jacobians(*self._at(members))[..., n:]
+        t, states, inputs = self._at(members)
+        each = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(*states.shape[:-1], 1, n, n)
+        by_parameters = self.vector_field.pull_back(t, states.unsqueeze(-2), inputs.unsqueeze(-2), each)
         flat = (by_parameters * weight.sqrt()[:, None, :, None]).flatten(1, 2)
         residual = (path[0] * weight.sqrt()[:, None]).flatten(1)
         return NormalEquations(

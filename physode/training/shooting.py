@@ -18,7 +18,7 @@ from physode.training.problem import AbstractProblem, Evaluation, NormalEquation
 __all__ = ["InitialPrior", "ShootingProblem"]
 
 CHUNK = 1_000_000
-"""Numbers in one block of stage derivatives: windows are linearised in blocks of this size, so that memory stays bounded."""
+"""Numbers in one block of step derivatives: windows are linearised in blocks of this size, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ShootingProblem(AbstractProblem):
         n_windows, n = initial.shape[1:]
         set_theta(self.vector_field, theta)
         self.n_evaluations += self._evaluations
-        size = max(1, CHUNK // (self._evaluations * n * theta.numel()))
+        size = max(1, CHUNK // (self.grid.step.shape[1] * n * theta.numel() + 1))
         blocks = [slice(start, start + size) for start in range(0, n_windows, size)]
         parts = [self._block(path, initial, weight, members, rows) for rows in blocks]
         return NormalEquations(
@@ -108,7 +108,7 @@ class ShootingProblem(AbstractProblem):
     def _block(self, path: tuple[Tensor, ...], initial: Tensor, weight: Tensor, members: Tensor, rows: slice) -> NormalEquations:
         states, inner = (part[:, rows] for part in path)
         stages, grid = Stages(states, inner, self._time[rows], self._inputs[rows]), self.grid.take(rows)
-        by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field.jacobians, stages, grid)
+        by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field, stages, grid)
         root = weight.sqrt()[:, None, None]
         share = (root * self.root[rows])[..., None]
         if self.observed != tuple(range(states.shape[-1])):

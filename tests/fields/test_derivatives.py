@@ -68,6 +68,12 @@ def by_differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float 
     return torch.stack(columns, dim=-1)
 
 
+def by_parameters_at(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+    """df/dtheta at each state, (..., batch, n_states, n_parameters)."""
+    each = torch.eye(field.n_states, dtype=z.dtype).expand(*z.shape[:-1], 1, -1, -1)
+    return field.pull_back(t, z.unsqueeze(-2), u.unsqueeze(-2), each)
+
+
 def of_parameters(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Callable[[Tensor], Tensor]:
     def evaluate(theta: Tensor) -> Tensor:
         before = parameters_to_vector(field.parameters()).detach().clone()
@@ -83,20 +89,30 @@ def of_parameters(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Call
 @pytest.mark.parametrize(("n_inputs", "hidden"), [(0, (4,)), (2, (3, 2))])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", MAKERS)
-def test_jacobians_equal_the_generic_ones_and_differences(kind: str, activation: str, n_inputs: int, hidden: tuple[int, ...]) -> None:
+def test_derivatives_equal_the_generic_ones_and_differences(kind: str, activation: str, n_inputs: int, hidden: tuple[int, ...]) -> None:
     field = MAKERS[kind](n_inputs, hidden, activation)
     shaken(field, 1)
     t, z, u = point(field)
-    both = field.jacobians(t, z, u)
-    torch.testing.assert_close(both, AbstractField.jacobians(field, t, z, u), rtol=1e-10, atol=1e-11)
-    by_state, by_parameters = both.tensor_split([field.n_states], dim=-1)
-    torch.testing.assert_close(field.state_jacobian(t, z, u).detach(), by_state, rtol=1e-12, atol=1e-12)
+    by_state, by_parameters = field.state_jacobian(t, z, u).detach(), by_parameters_at(field, t, z, u)
     torch.testing.assert_close(AbstractField.state_jacobian(field, t, z, u).detach(), by_state, rtol=1e-10, atol=1e-11)
     theta = parameters_to_vector(field.parameters()).detach()
     differences = by_differences(lambda moved: field(t, moved, u).detach(), z)
     torch.testing.assert_close(by_state, differences, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(by_parameters, by_differences(of_parameters(field, t, z, u), theta), rtol=1e-6, atol=1e-7)
     assert by_parameters.shape == (4, field.n_states, len(theta))
+
+
+@pytest.mark.parametrize(("n_inputs", "hidden"), [(0, (4,)), (2, (3, 2))])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_pulling_back_sums_products_with_the_derivatives(kind: str, n_inputs: int, hidden: tuple[int, ...]) -> None:
+    field = MAKERS[kind](n_inputs, hidden, "tanh")
+    shaken(field, 1)
+    t, z, u = point(field)
+    cotangents = torch.randn(2, 2, 3, field.n_states, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    terms = (t, z.view(2, 2, -1), u.view(2, 2, -1), cotangents)
+    expected = torch.einsum("bkrn,bknp->brp", cotangents, by_parameters_at(field, t, z, u).view(2, 2, field.n_states, -1))
+    torch.testing.assert_close(field.pull_back(*terms), expected, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(AbstractField.pull_back(field, *terms), expected, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -106,7 +122,7 @@ def test_a_closure_gives_what_the_field_gives_and_can_be_differentiated(kind: st
     t, z, u = point(field)
     plain = field.closure()
     torch.testing.assert_close(plain(t, z, u), field(t, z, u), rtol=0, atol=1e-15)
-    by_parameters = field.jacobians(t, z, u)[..., field.n_states :]
+    by_parameters = by_parameters_at(field, t, z, u)
     loss = plain(t, z, u).square().sum()
     pieces = torch.autograd.grad(loss, list(field.parameters()), allow_unused=True, materialize_grads=True)
     chained = 2 * torch.einsum("bn,bnp->p", plain(t, z, u), by_parameters)
@@ -124,7 +140,7 @@ def test_slopes_and_curvatures_of_the_activations(activation: str) -> None:
 
 @pytest.mark.parametrize("hidden", [(), (5,), (4, 3), (4, 3, 5)])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_hessian_and_gradient_jacobians_of_a_scalar_network(activation: str, hidden: tuple[int, ...]) -> None:
+def test_hessian_and_pulled_back_gradient_of_a_scalar_network(activation: str, hidden: tuple[int, ...]) -> None:
     net = LinearPlusMLP(3, 1, hidden, activation)
     shaken(net, 3)
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
@@ -133,8 +149,7 @@ def test_hessian_and_gradient_jacobians_of_a_scalar_network(activation: str, hid
     hessian = net.hessian(x).detach()
     torch.testing.assert_close(hessian, by_differences(lambda y: net.input_jacobian(y)[:, 0].detach(), x), rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(hessian, hessian.mT, rtol=0, atol=1e-12)
-    by_input, by_parameters = (part.detach() for part in net.gradient_jacobians(x))
-    torch.testing.assert_close(by_input, hessian, rtol=1e-12, atol=1e-12)
+    by_parameters = net.gradient_pull_back(x[:, None], torch.eye(3, dtype=x.dtype).expand(4, 1, 3, 3)).detach()
     for i in range(4):
         for k in range(3):
             pieces = torch.autograd.grad(

@@ -46,7 +46,7 @@ def test_sensitivities_equal_finite_differences(method: str) -> None:
     with torch.no_grad():
         reached(initial, theta)
         stages = integrate_runge_kutta(tableau, field, initial, grid, cosine_input)
-        by_initial, by_parameters = trajectory_derivatives(tableau, field.jacobians, stages, grid)
+        by_initial, by_parameters = trajectory_derivatives(tableau, field, stages, grid)
         of_initial = differences(lambda step: reached(initial + step, theta), 2)
         of_parameters = differences(lambda step: reached(initial, theta + step), len(theta))
     assert by_initial.shape == (2, 4, 2, 2)
