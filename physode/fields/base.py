@@ -116,5 +116,11 @@ class AbstractField(nn.Module, ABC):
         return sum(parameter.numel() for parameter in self.parameters()) // (self.n_members or 1)
 
     @abstractmethod
-    def penalty_groups(self) -> list[list[str]]:
-        """Names of the parameters that share one prior precision; those not named are left free."""
+    def penalty_groups(self) -> list[list[list[str]]]:
+        """Name the parameters that share one prior precision; those not named are left free.
+
+        Returns
+        -------
+        list
+            Of groups of names, where groups that belong together stand together: the prior of the later ones is never the tighter.
+        """

@@ -63,6 +63,6 @@ class ConvexNetwork(nn.Module):
         by_weight = turned_products(share.view(*shape, -1), directions) + summed_products(bend, x)
         return torch.cat([directions.sum(-3), by_weight, bend.sum(-3)], dim=-1)
 
-    def penalty_groups(self, prefix: str) -> list[list[str]]:
+    def penalty_groups(self, prefix: str) -> list[list[list[str]]]:
         """See `LinearPlusMLP.penalty_groups`."""
-        return [[f"{prefix}.layer.weight", f"{prefix}.layer.bias"]]
+        return [[[f"{prefix}.layer.weight", f"{prefix}.layer.bias"]]]

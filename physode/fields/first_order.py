@@ -58,6 +58,6 @@ class FirstOrderField(AbstractField):
         by_input: Tensor = self.net.input_jacobian(torch.cat([z, u], dim=-1))
         return by_input[..., : self.n_states]
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         """See `AbstractField.penalty_groups`."""
         return self.net.penalty_groups("net")

@@ -89,12 +89,12 @@ class HamiltonianField(AbstractField):
     def _networks(self) -> tuple[LinearPlusMLP, ...]:
         return tuple(cast(LinearPlusMLP, net) for net in self.nets)
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         """See `AbstractField.penalty_groups`."""
         groups = []
         for k, net in enumerate(self._networks):
-            *hidden, last = net.penalty_groups(f"nets.{k}")
-            groups += [*hidden, [*last, f"quadratic.{k}"]]
+            *hidden, (last, linear) = net.penalty_groups(f"nets.{k}")
+            groups += [*hidden, [last, [*linear, f"quadratic.{k}"]]]
         return groups
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:

@@ -74,6 +74,6 @@ class LogarithmicField(AbstractField):
         turned = rate.unsqueeze(-1) * by_logarithms / rate.unsqueeze(-2)
         return (turned + torch.diag_embed(slope / self.spread)) * moves.unsqueeze(-2)
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         """See `AbstractField.penalty_groups`."""
-        return [[f"inner.{name}" for name in group] for group in self.inner.penalty_groups()]
+        return [[[f"inner.{name}" for name in group] for group in ladder] for ladder in self.inner.penalty_groups()]

@@ -235,11 +235,12 @@ class LinearPlusMLP(nn.Module):
             back = (back * slopes[number]) @ layers[number].weight
         return out
 
-    def penalty_groups(self, prefix: str) -> list[list[str]]:
-        """Names of the hidden layers' parameters, one group a layer, and of all that adds up to the result; `prefix` leads each name.
+    def penalty_groups(self, prefix: str) -> list[list[list[str]]]:
+        """Name the parameters of each hidden layer, and then those of what is added up, the network and the linear part.
 
-        The linear part is not left free: a law that no data pins down bends back to standing still, where a free one runs away.
+        The linear part is not left free: a law that no data pins down bends back to standing still, where a free one runs away. Neither
+        is it held more tightly than the network, so that a record of nearly linear motion is explained by a linear law. `prefix` leads
+        each name.
         """
-        last = len(self.layers) - 1
-        hidden = [[f"{prefix}.layers.{k}.weight", f"{prefix}.layers.{k}.bias"] for k in range(last)]
-        return [*hidden, [f"{prefix}.linear.weight", f"{prefix}.layers.{last}.weight", f"{prefix}.layers.{last}.bias"]]
+        *hidden, last = [[f"{prefix}.layers.{k}.weight", f"{prefix}.layers.{k}.bias"] for k in range(len(self.layers))]
+        return [*([group] for group in hidden), [last, [f"{prefix}.linear.weight"]]]

@@ -93,6 +93,6 @@ class PortHamiltonianField(AbstractField):
         curvature = self.net.hessian(z) + (self.stiffness @ self.stiffness.mT).unsqueeze(-3)
         return self.structure().unsqueeze(-3) @ curvature
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         """See `AbstractField.penalty_groups`."""
         return self.net.penalty_groups("net")

@@ -65,6 +65,6 @@ class SecondOrderField(AbstractField):
         out[..., n:, :] = by_input[..., : self.n_states]
         return out
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         """See `AbstractField.penalty_groups`."""
         return self.net.penalty_groups("net")

@@ -5,7 +5,8 @@ The rules are those of MacKay 1992 (doi:10.1162/neco.1992.4.3.415) with the Gaus
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -35,12 +36,15 @@ class Evidence:
         Positions of each group in theta.
     known_noise : Tensor of bool, shape (n_kinds,)
         Where the noise is given by the record and stays as it is.
+    ordered : list of (int, int)
+        Pairs of groups of which the second never has the larger precision; see `AbstractField.penalty_groups`.
     """
 
     variance: Tensor
     precision: Tensor
     groups: list[Tensor]
     known_noise: Tensor
+    ordered: list[tuple[int, int]] = field(default_factory=list)
 
     def take(self, members: Tensor) -> Evidence:
         """Copy some members."""
@@ -75,12 +79,13 @@ class Evidence:
         sound = failed == 0
         factor[~sound] = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
         posterior = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
-        precision = torch.empty_like(self.precision)
-        used = theta.new_full((len(theta),), float(theta.shape[1] - sum(len(group) for group in self.groups)))
+        effective, lengths = torch.empty_like(self.precision), torch.empty_like(self.precision)
         for i, group in enumerate(self.groups):
-            effective = (len(group) - self.precision[:, i] * posterior[:, group].sum(1)).clamp(min=1e-3)
-            precision[:, i] = (effective / theta[:, group].square().sum(1)).clamp(1e-6, 1e8)
-            used = used + effective
+            effective[:, i] = (len(group) - self.precision[:, i] * posterior[:, group].sum(1)).clamp(min=1e-3)
+            lengths[:, i] = theta[:, group].square().sum(1)
+        precision = self._in_order(effective, lengths)
+        free = theta.shape[1] - sum(len(group) for group in self.groups)
+        used = free + effective.sum(1)
         blocks, singular = torch.linalg.inv_ex(equations.initial_hessian)
         sound = sound & (singular == 0).all(1)
         used = used + (1 - problem.initial_precision * blocks.diagonal(dim1=2, dim2=3)).sum((1, 2))
@@ -91,11 +96,27 @@ class Evidence:
         self.variance = torch.where(self.known_noise | ~sound[:, None], self.variance, estimate)
         return torch.where(sound, change.amax(1) if change.shape[1] else torch.zeros_like(used), 0.0)
 
+    def _in_order(self, effective: Tensor, lengths: Tensor) -> Tensor:
+        """Precision of each group from its effective parameters and their squared length; a pair out of order is taken as one group."""
+        precision = effective / lengths
+        for pair in self.ordered:
+            both, (first, second) = list(pair), pair
+            together = effective[:, both].sum(1) / lengths[:, both].sum(1)
+            wrong = precision[:, second] > precision[:, first]
+            precision[:, both] = torch.where(wrong[:, None], together[:, None], precision[:, both])
+        return precision.clamp(1e-6, 1e8)
 
-def group_positions(vector_field: AbstractField) -> list[Tensor]:
-    """Positions of each penalty group in the vector of all parameters of a field by itself."""
+
+def group_positions(vector_field: AbstractField) -> tuple[list[Tensor], list[tuple[int, int]]]:
+    """Positions of each penalty group in the vector of all parameters of a field by itself, and the pairs of groups that are ordered."""
     positions, start = {}, 0
     for name, parameter in vector_field.named_parameters():
         positions[name] = torch.arange(start, start + parameter.numel(), device=parameter.device)
         start += parameter.numel()
-    return [torch.cat([positions[name] for name in group]) for group in vector_field.penalty_groups()]
+    groups: list[Tensor] = []
+    ordered: list[tuple[int, int]] = []
+    for ladder in vector_field.penalty_groups():
+        first = len(groups)
+        groups += [torch.cat([positions[name] for name in group]) for group in ladder]
+        ordered += pairwise(range(first, len(groups)))
+    return groups, ordered

@@ -115,7 +115,7 @@ class _Counted(AbstractField):
         self.calls += 1
         return self.inner.state_jacobian(t, z, u)
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         return self.inner.penalty_groups()
 
 

@@ -139,9 +139,9 @@ def fit_start(start: AbstractField, initial: Tensor) -> None:
     n = start.n_states
     position, velocity = initial[:, :n], initial[:, n:]
     problem = MatchingProblem(stack([start]), position[None], velocity[None], position[:, :0])
-    groups = group_positions(start)
+    groups, ordered = group_positions(start)
     unknown = torch.zeros(n, dtype=torch.bool, device=initial.device)
-    evidence = Evidence(initial.new_full((1, n), 0.01), initial.new_full((1, len(groups)), 0.1), groups, unknown)
+    evidence = Evidence(initial.new_full((1, n), 0.01), initial.new_full((1, len(groups)), 0.1), groups, unknown, ordered)
     none = initial.new_zeros(1, 0, n)
     point = levenberg_marquardt(problem, get_theta(start), none, evidence, iterations=30, tolerance=0.01, report=lambda *_: None)
     set_theta(start, point.theta)

@@ -29,6 +29,9 @@ from physode.training.windows import Windows, cut_windows
 
 __all__ = ["FAR", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
 
+FIRST_PRECISION, LINEAR_FIRST = 0.1, 10.0
+"""Prior precisions that a fit starts from: that of the network which bends a linear law is the larger, so that motion is taken for linear
+until the record says otherwise."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -88,7 +91,7 @@ class Stages:
         self.journal = journal
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
-        self.groups = group_positions(fields[0])
+        self.groups, self.ordered = group_positions(fields[0])
         self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
         self.max_step = settings.max_step
         self.running: Callable[[], object] | None = None
@@ -96,7 +99,9 @@ class Stages:
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = torch.where(known, noise.square(), noise.square().clamp(min=1e-6))
-        return Evidence(variance, noise.new_full((len(noise), len(self.groups)), 0.1), self.groups, known)
+        precision = noise.new_full((len(noise), len(self.groups)), FIRST_PRECISION)
+        precision[:, [first for first, _ in self.ordered]] = LINEAR_FIRST
+        return Evidence(variance, precision, self.groups, known, self.ordered)
 
     def warm_start(self) -> None:
         """Match the fields to the slopes of the smoothing spline."""

@@ -51,7 +51,7 @@ class TrueField(AbstractField):
         return (self.mean + self.scale * z).unbind(-1)
 
     def penalty_groups(self):
-        return [["none"]]
+        return [[["none"]]]
 
 
 @pytest.fixture(scope="module", params=sorted(SLOPES))

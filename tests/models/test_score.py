@@ -17,8 +17,8 @@ TIME = np.linspace(0.0, 9.0, 91)
 
 @pytest.fixture(scope="module")
 def record() -> xr.Dataset:
-    """Two damped oscillations of which the position is measured, with noise."""
-    starts = {"x": np.array([1.0, -0.6]), "v": np.array([0.0, 1.5])}
+    """Two damped oscillations, the second within the range of the first, of which the position is measured, with noise."""
+    starts = {"x": np.array([1.0, -0.6]), "v": np.array([0.0, 0.5])}
     return systems.get("damped-oscillator").simulate(TIME, starts, observe=["x"], noise=0.01, seed=0)
 
 
@@ -85,7 +85,9 @@ def test_a_record_that_was_fitted_is_refused_whole_and_in_part(
 
 def test_the_future_of_a_fitted_record_may_be_forecast_from_its_past(model: physode.SecondOrderNeuralODE, record: xr.Dataset) -> None:
     assert model.seen(record, warmup=60).tolist() == [False, False]
-    assert model.score(record.isel(trajectory=[0]), warmup=60, metric="rmse") < 0.02
+    first = record.isel(trajectory=[0])
+    law = physode.SecondOrderNeuralODE(hidden=()).fit(first.isel(time=slice(60)), seed=0)  # linear, as the oscillator is
+    assert model.score(first, warmup=60, metric="rmse") < 1.02 * law.score(first, warmup=60, metric="rmse") < 0.03
     with pytest.raises(DataError, match="trajectory 0:"):
         model.score(record, warmup=60 - 2 * RUN)
 

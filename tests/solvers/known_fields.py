@@ -15,7 +15,7 @@ class Known(AbstractField):
         super().__init__()
         self.n_states, self.n_inputs, self.separable = n_states, n_inputs, separable
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         return []
 
 

@@ -39,7 +39,7 @@ class Forced(AbstractField):
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         return torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64).expand(len(z), 2, 2)
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         return []
 
 

@@ -31,7 +31,7 @@ class Given(AbstractField):
         growth = {"growing": 0.5, "decaying": -0.5}[self.name]
         return torch.stack([growth * x - 2 * y, 2 * x + growth * y, growth * w], dim=-1)
 
-    def penalty_groups(self) -> list[list[str]]:
+    def penalty_groups(self) -> list[list[list[str]]]:
         return []
 
 

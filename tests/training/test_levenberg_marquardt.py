@@ -64,13 +64,21 @@ def problem(noise: float, size: int = 40) -> LinearProblem:
     return LinearProblem(design, target, torch.full((3, 1), 1e-9, dtype=torch.float64))
 
 
-def evidence(variance: float, *, known: bool, groups: list[Tensor] | None = None, precision: float = 0.1) -> Evidence:
+def evidence(
+    variance: float,
+    *,
+    known: bool,
+    groups: list[Tensor] | None = None,
+    precision: float = 0.1,
+    ordered: tuple[tuple[int, int], ...] = (),
+) -> Evidence:
     groups = groups or []
     return Evidence(
         torch.tensor([[variance]], dtype=torch.float64),
         torch.full((1, len(groups)), precision, dtype=torch.float64),
         groups,
         torch.tensor([known]),
+        list(ordered),
     )
 
 
@@ -157,6 +165,23 @@ def test_a_known_noise_stays_and_a_useless_group_is_pressed_down() -> None:
     assert float(hyper.precision[0, 1]) > 100 * float(hyper.precision[0, 0])
     assert float(point.theta[0, 2:].abs().max()) < 0.05
     assert float(hyper.precision[0, 0]) == pytest.approx(2 / float(TRUTH[:2].square().sum()), rel=0.1)
+
+
+@pytest.mark.parametrize("useless", [0, 1])
+def test_a_prior_is_never_tighter_than_that_of_the_group_before(useless: int) -> None:
+    linear = problem(0.3)
+    halves = [torch.arange(2), torch.arange(2, 4)]
+    linear.target = linear.target - linear.design[..., halves[useless]] @ TRUTH[halves[useless]]
+    hyper, free = (evidence(0.09, known=True, groups=halves, ordered=ordered) for ordered in (((0, 1),), ()))
+    point, _ = run(linear, hyper)
+    run(linear, free)
+    if useless == 0:
+        assert torch.equal(hyper.precision, free.precision)
+        assert float(hyper.precision[0, 0]) > 100 * float(hyper.precision[0, 1])
+    else:
+        assert float(free.precision[0, 1]) > 100 * float(free.precision[0, 0])
+        assert hyper.precision[0, 0] == hyper.precision[0, 1]
+        assert float(hyper.precision[0, 0]) == pytest.approx(4 / float(point.theta.square().sum()), rel=0.1)
 
 
 def test_a_copy_of_the_evidence_is_not_changed_by_updates() -> None:

@@ -1,0 +1,28 @@
+"""A network that is free to bend finds a linear law where the motion is linear and the record noisy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import physode
+from physode import systems
+
+TIME = np.linspace(0.0, 6.0, 60)
+
+
+def oscillator(draw: int) -> xr.Dataset:
+    return systems.get("damped-oscillator").simulate(TIME, {"x": 1.0, "v": 0.0}, observe=["x"], noise=0.01, seed=draw)
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_the_network_forecasts_as_the_linear_law_does(draw: int) -> None:
+    truth = systems.get("damped-oscillator").simulate(np.linspace(0.0, 20.0, 201), {"x": -0.6, "v": 0.5})
+    runs = []
+    for hidden in ((), (4,)):
+        model = physode.SecondOrderNeuralODE(hidden=hidden).fit(oscillator(draw), seed=draw)
+        runs.append(model.simulate({"x": -0.6, "v": 0.5}, truth["time"].values)["x"])
+    apart, wrong = (float(np.sqrt(((runs[1] - other) ** 2).mean())) for other in (runs[0], truth["x"]))
+    assert apart < 0.002
+    assert wrong < 0.03
