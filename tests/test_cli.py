@@ -105,6 +105,7 @@ TABLES = {
     "single row": ("t,x\n0,1\n", [], "row|two"),
     "constant": ("t,x\n" + "".join(f"{i},1\n" for i in range(20)), [], "constant|change"),
     "empty": ("", [], "is empty"),
+    "held, but no input": ("t,x,u\n0,1,0\n1,2,1\n2,4,0\n", ["--held", "v", "--inputs", "u"], "v"),
 }
 
 
@@ -116,6 +117,17 @@ def test_bad_tables_get_a_plain_answer_and_leave_nothing(run, tmp_path, case):
     assert re.search(words, told), told
     assert not (tmp_path / "out" / "result.nc").exists()
     assert (tmp_path / "run.csv").read_text() == text
+
+
+def test_an_input_is_held_where_that_is_said(run, tmp_path):
+    """From rest, pushed at t = 0 for one unit of time, sampled once a unit: x = t^2 / 2, and then t - 1 / 2."""
+    t = np.linspace(0.0, 3.0, 13)
+    x = np.where(t < 1, t**2 / 2, t - 0.5)
+    u = {0.0: 1, 1.0: 0, 2.0: 0, 3.0: 0}
+    (tmp_path / "run.csv").write_text("t,x,u\n" + "".join(f"{a},{b},{u.get(a, '')}\n" for a, b in zip(t, x, strict=True)))
+    run("fit", "run.csv", "--model", "sonode", "--states", "x", "--inputs", "u", "--held", "u", "-o", "out")
+    found = trajectories.read(tmp_path / "out" / "prediction.nc")["x"].values[0]
+    np.testing.assert_allclose(found, x, atol=0.01)
 
 
 def test_errors_that_are_not_ours_are_not_hidden(run, monkeypatch):

@@ -15,6 +15,7 @@ from physode.cli.options import (
     Data,
     Duration,
     Force,
+    Held,
     Inputs,
     Noise,
     NoiseModel,
@@ -46,6 +47,7 @@ def compare_models(
     states: States = None,
     trajectory: Trajectory = None,
     inputs: Inputs = None,
+    held: Held = None,
     unit: Units = None,
     parameter: Parameters = None,
     observe: Observe = None,
@@ -66,7 +68,7 @@ def compare_models(
     from physode.report import write_report
 
     ResultFolder(output, force=force)
-    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), pairs(unit, "--unit"))
+    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     record.attrs.setdefault("name", data)

@@ -25,6 +25,7 @@ class CsvColumns:
     states: Sequence[str] = ()
     trajectory: str | None = None
     inputs: Sequence[str] = ()
+    held: Sequence[str] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,6 +95,7 @@ def _read(path: Path, columns: CsvColumns) -> xr.Dataset:
         states=list(columns.states) or None,
         trajectory=columns.trajectory,
         inputs=list(columns.inputs),
+        interpolation=dict.fromkeys(columns.held, "previous"),
         units=dict(columns.units) or None,
     )
 

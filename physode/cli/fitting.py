@@ -13,6 +13,7 @@ from physode.cli.options import (
     Data,
     Duration,
     Force,
+    Held,
     Inputs,
     Noise,
     NoiseModel,
@@ -44,6 +45,7 @@ def fit_model(
     states: States = None,
     trajectory: Trajectory = None,
     inputs: Inputs = None,
+    held: Held = None,
     unit: Units = None,
     parameter: Parameters = None,
     observe: Observe = None,
@@ -63,7 +65,7 @@ def fit_model(
 
     folder = ResultFolder(output, force=force)
     estimator = models.get(model)
-    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), pairs(unit, "--unit"))
+    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     estimator.fit(record, seed=seed, progress=True)
@@ -87,6 +89,7 @@ def predict_record(
     states: States = None,
     trajectory: Trajectory = None,
     inputs: Inputs = None,
+    held: Held = None,
     unit: Units = None,
     parameter: Parameters = None,
     observe: Observe = None,
@@ -106,7 +109,7 @@ def predict_record(
     from physode.cli.data import CsvColumns, Simulation, load_record
 
     fitted = physode.load(model)
-    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), pairs(unit, "--unit"))
+    columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     write_record(fitted.predict(record, warmup=warmup), output, force)

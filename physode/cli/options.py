@@ -11,6 +11,7 @@ __all__ = [
     "Data",
     "Duration",
     "Force",
+    "Held",
     "Inputs",
     "Noise",
     "NoiseModel",
@@ -38,6 +39,9 @@ Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="CSV: th
 States = Annotated[str | None, typer.Option("--states", metavar="A,B", help="CSV: the columns of the states (default: all others).")]
 Trajectory = Annotated[str | None, typer.Option("--trajectory", metavar="COL", help="CSV: the column that tells trajectories apart.")]
 Inputs = Annotated[str | None, typer.Option("--inputs", metavar="A,B", help="CSV: the columns of the inputs u(t).")]
+Held = Annotated[
+    str | None, typer.Option("--held", metavar="A,B", help="CSV: the inputs that are held between their samples (the others are linear).")
+]
 Units = Annotated[list[str] | None, typer.Option("--unit", metavar="COL=UNIT", help="CSV: the units of a column; may be repeated.")]
 
 Observe = Annotated[str | None, typer.Option("--observe", metavar="A,B", help="System: the states to observe (default: all).")]
