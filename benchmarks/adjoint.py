@@ -98,7 +98,7 @@ def show(time: Tensor, said: str, repeats: int) -> None:
 def one(solver: AbstractSolver, field: Counted, initial: Tensor, time: Tensor) -> tuple[Tensor, int, int, int, float]:
     """Take one gradient; give it with the evaluations forward and backward, the reverse passes, and seconds of the processor."""
     start, began, field.calls = initial.clone().requires_grad_(), clock.process_time(), 0
-    states = solver.integrate(field, start, time, lambda t: t.new_zeros(*t.shape, 0), 1.0)
+    states = solver.integrate(field, start, time, lambda t, inside=None: t.new_zeros(*t.shape, 0), 1.0)
     forward, loss = field.calls, states[:, 1:].square().mean()
     with mock.patch.object(torch.autograd, "grad", wraps=torch.autograd.grad) as passes:
         loss.backward()

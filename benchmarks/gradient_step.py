@@ -128,7 +128,7 @@ def physode_cases(mine: list[nn.Parameter], start: Tensor, time: Tensor) -> list
 
         def step() -> tuple[np.ndarray, np.ndarray, int]:
             field.zero_grad()
-            states = solver.integrate(field, start, times, lambda t: t.new_zeros(*t.shape, 0), DURATION / n_steps)
+            states = solver.integrate(field, start, times, lambda t, inside=None: t.new_zeros(*t.shape, 0), DURATION / n_steps)
             states.square().mean().backward()
             dense = isinstance(solver, RolloutSolver) and n_steps < TIMES - 1
             return field.net.affine[0].weight.grad.numpy(), states.detach().numpy(), n_steps * n_stages + dense
