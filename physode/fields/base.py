@@ -71,7 +71,7 @@ class AbstractField(nn.Module, ABC):
         return None
 
     @torch.no_grad()
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Sum the derivatives by the parameters of several evaluations, each multiplied from the left.
 
         That is all that the derivative of a Runge-Kutta step needs, and much less than the derivatives at every stage.
@@ -86,13 +86,12 @@ class AbstractField(nn.Module, ABC):
 
         Returns
         -------
-        Tensor, shape (batch, rows, n_parameters)
-            Sum over the terms of cotangents @ df/dtheta, in the order of ``self.parameters()``; not differentiable.
+        tuple of Tensor, one for each of ``self.parameters()``, shape (batch, rows, size of the parameter)
+            Sums over the terms of cotangents @ df/dtheta; not differentiable.
         """
         by_each = self._differentiate(t, z.flatten(-3, -2), u.flatten(-3, -2), argnums=1)
-        by_parameters = torch.cat([piece.flatten(z.ndim - 1) for piece in by_each.values()], dim=-1)
-        by_parameters = by_parameters.view(*z.shape, -1)
-        return torch.einsum("...krn,...knp->...rp", cotangents, by_parameters)
+        pieces = [piece.flatten(z.ndim - 1).view(*z.shape, -1) for piece in by_each.values()]
+        return tuple(torch.einsum("...krn,...knp->...rp", cotangents, piece) for piece in pieces)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate the field by the state alone, shape (batch, n_states, n_states)."""

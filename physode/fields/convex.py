@@ -54,14 +54,14 @@ class ConvexNetwork(nn.Module):
         weight = self.layer.weight.unsqueeze(-3)
         return (share * (1 - share)).unsqueeze(-2) * weight.mT @ weight
 
-    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> Tensor:
+    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> tuple[Tensor, ...]:
         """See `LinearPlusMLP.gradient_pull_back`."""
         shape, weight = x.shape[:-1], self.layer.weight
         share = torch.sigmoid(self._before(x.flatten(-3, -2)))
         push = through(directions.flatten(-4, -3), weight.mT) * (share * (1 - share)).unsqueeze(-2)
         bend = push.view(*shape, *push.shape[-2:])
         by_weight = turned_products(share.view(*shape, -1), directions) + summed_products(bend, x)
-        return torch.cat([directions.sum(-3), by_weight, bend.sum(-3)], dim=-1)
+        return directions.sum(-3), by_weight, bend.sum(-3)
 
     def penalty_groups(self, prefix: str) -> list[list[list[str]]]:
         """See `LinearPlusMLP.penalty_groups`."""

@@ -49,7 +49,7 @@ class FirstOrderField(AbstractField):
         return self.net if len(self.net.layers) > 1 and self.n_members is None else None
 
     @torch.no_grad()
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Differentiate by hand; see `AbstractField.pull_back`."""
         return self.net.pull_back(torch.cat([z, u], dim=-1), cotangents)
 

@@ -61,19 +61,19 @@ class HamiltonianField(AbstractField):
         )
 
     @torch.no_grad()
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Differentiate by hand; see `AbstractField.pull_back`."""
         n = self.n_positions
         forces = cotangents[..., n:]
         directions = torch.cat([-forces, cotangents[..., :n]], dim=-1)
         along = directions.tensor_split([n], dim=-1) if self.separable else [directions]
-        by_nets, by_quadratics = [], []
+        by_nets, by_quadratics = list[Tensor](), list[Tensor]()
         for (part, net, matrix), direction in zip(self._terms(z), along, strict=True):
-            by_nets.append(net.gradient_pull_back(part, direction))
+            by_nets += net.gradient_pull_back(part, direction)
             by_matrix = summed_products(direction, part)
             by_matrix = by_matrix.view(*by_matrix.shape[:-1], *matrix.shape[-2:])
             by_quadratics.append((0.5 * (by_matrix + by_matrix.mT)).flatten(-2))
-        return torch.cat([summed_products(forces, u), *by_nets, *by_quadratics], dim=-1)
+        return summed_products(forces, u), *by_nets, *by_quadratics
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

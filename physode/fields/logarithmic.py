@@ -56,7 +56,7 @@ class LogarithmicField(AbstractField):
         inner = self.inner.closure()
         return lambda t, z, u: self._rate(z) * inner(t, self.logarithms(z), u)
 
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Differentiate by the chain rule; see `AbstractField.pull_back`."""
         return self.inner.pull_back(t, self.logarithms(z), u, cotangents * self._rate(z).unsqueeze(-2))
 

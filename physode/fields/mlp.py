@@ -149,7 +149,7 @@ class LinearPlusMLP(nn.Module):
             back = through(back * slope.unsqueeze(-2), layer.weight)
         return back + self.linear.weight.unsqueeze(-3)
 
-    def pull_back(self, x: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, x: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Differentiate by the parameters, by backpropagation; see `AbstractField.pull_back`.
 
         Parameters
@@ -159,7 +159,7 @@ class LinearPlusMLP(nn.Module):
 
         Returns
         -------
-        Tensor, shape (batch, rows, n_parameters), in the order of ``parameters()``
+        tuple of Tensor, one for each of ``parameters()``, shape (batch, rows, size of the parameter)
         """
         layers, shape = self.affine, x.shape[:-1]
         activity, slopes = [x.flatten(-3, -2)], []
@@ -173,9 +173,9 @@ class LinearPlusMLP(nn.Module):
             if number:
                 back = through(back.flatten(-4, -3), layers[number].weight) * slopes[number - 1].unsqueeze(-2)
                 back = back.view(*shape, *back.shape[-2:])
-        return torch.cat([summed_products(cotangents, x), *by_layers], dim=-1)
+        return summed_products(cotangents, x), *by_layers
 
-    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> Tensor:
+    def gradient_pull_back(self, x: Tensor, directions: Tensor) -> tuple[Tensor, ...]:
         """Differentiate the gradient of a scalar network (n_out = 1) in given directions by the parameters, by hand.
 
         The tangent of backpropagation, Pearlmutter 1994 (doi:10.1162/neco.1994.6.1.147).
@@ -188,7 +188,7 @@ class LinearPlusMLP(nn.Module):
 
         Returns
         -------
-        Tensor, shape (batch, rows, n_parameters), summed over the terms, in the order of ``parameters()``
+        tuple of Tensor, one for each of ``parameters()``, shape (batch, rows, size of the parameter), summed over the terms
         """
         layers, shape = self.affine, x.shape[:-1]
         flat = directions.flatten(-4, -3)
@@ -211,7 +211,7 @@ class LinearPlusMLP(nn.Module):
                 back = back @ layers[number].weight
                 turned = through(turned, layers[number].weight) * slopes[number - 1].unsqueeze(-2) + back.unsqueeze(-2) * bends[number - 1]
                 back = back * slopes[number - 1]
-        return torch.cat([directions.sum(-3), *by_layers], dim=-1)
+        return directions.sum(-3), *by_layers
 
     def hessian(self, x: Tensor) -> Tensor:
         """Second derivative of a scalar network (n_out = 1) at each x, shape (batch, n_in, n_in)."""

@@ -77,7 +77,7 @@ class PortHamiltonianField(AbstractField):
         return lambda t, z, u: gradient(z) @ turned
 
     @torch.no_grad()
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         """Differentiate by hand; see `AbstractField.pull_back`."""
         stiffness, damping, structure = (each.unsqueeze(-3) for each in (self.stiffness, self.damping, self.structure()))
         slope = self.gradient(z.flatten(-3, -2)).view(z.shape)
@@ -86,7 +86,7 @@ class PortHamiltonianField(AbstractField):
         by_exchange = summed_products(cotangents, slope) - turned_products(slope, cotangents)
         by_damping = -summed_products(cotangents, slope @ damping) - turned_products(slope, cotangents @ damping.unsqueeze(-3))
         by_net = self.net.gradient_pull_back(z, directions)
-        return torch.cat([by_stiffness, by_exchange, by_damping, summed_products(cotangents, u), by_net], dim=-1)
+        return by_stiffness, by_exchange, by_damping, summed_products(cotangents, u), *by_net
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""

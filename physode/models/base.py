@@ -56,7 +56,8 @@ class AbstractModel(ABC):
         How L-BFGS and Adam differentiate; the adjoints need an adaptive solver. "adjoint" takes constant memory; "interpolated-adjoint"
         reads the state from the stored solution; "second-order-adjoint" is for second-order models.
     optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
-        "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, and L-BFGS beyond that.
+        "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, or up to 1,000 measurements where
+        every parameter has a prior (not the coupling of Hamiltonian models to inputs, nor port-Hamiltonian ones), and L-BFGS beyond that.
     max_iterations : int, default 100
         Optimiser steps on each length of windows.
     tolerance : float, default 0.01

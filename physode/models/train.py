@@ -25,6 +25,8 @@ from physode.models.layout import Layout
 from physode.models.scaling import Scaling, measure
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.training.batch import Batch, stack_records
+from physode.training.equations import is_dual
+from physode.training.evidence import group_positions
 from physode.training.fit import fit_fields
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess, stack_guesses
 from physode.training.initial_states import fit_start
@@ -45,7 +47,11 @@ Array = NDArray[np.float64]
 MAX_STEP = 0.15
 """Largest training step in time constants; halved when the honesty check asks for it."""
 MOST_PARAMETERS = 2000
-"""Parameters up to which "auto" takes Levenberg-Marquardt, whose cost grows with the square of their number."""
+"""Parameters up to which "auto" takes Levenberg-Marquardt, whose cost grows with the square of their number ..."""
+MOST_MEASUREMENTS = 1000
+"""... or with the square of the number of measurements, where that is the smaller one."""
+MOST_DERIVATIVES = 10_000_000
+"""Measurements times parameters, all of whose derivatives are held at once then."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ def train(
             fields.append(field.to(**place))
             model._set_units(fields[-1], scaling)
             starts.append(None if start is None else start.to(**place))
-        optimizer = _optimizer(model, fields[0].n_parameters)
+        optimizer = _optimizer(model, fields[0], int(batch.mask.sum()))
         differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
         frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
@@ -257,7 +263,7 @@ def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
     return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
 
 
-def _optimizer(model: AbstractModel, n_parameters: int) -> str:
+def _optimizer(model: AbstractModel, field: AbstractField, n_measurements: int) -> str:
     explicit = isinstance(get_solver(model.solver, model.gradient), RungeKuttaSolver)
     if model.optimizer == "levenberg-marquardt" and not explicit:
         raise FitError(
@@ -266,7 +272,10 @@ def _optimizer(model: AbstractModel, n_parameters: int) -> str:
         )
     if model.optimizer != "auto":
         return model.optimizer
-    return "levenberg-marquardt" if explicit and n_parameters <= MOST_PARAMETERS else "lbfgs"
+    groups, _ = group_positions(field)
+    few = n_measurements <= MOST_MEASUREMENTS and n_measurements * field.n_parameters <= MOST_DERIVATIVES
+    small = field.n_parameters <= MOST_PARAMETERS or (few and is_dual(n_measurements, field.n_parameters, groups))
+    return "levenberg-marquardt" if explicit and small else "lbfgs"
 
 
 def _result(

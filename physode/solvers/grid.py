@@ -47,13 +47,15 @@ class StepGrid:
         """Pick the states at the observations, (..., batch, observations, n_states), from those of all grid points."""
         if self._every:
             return states
-        return torch.take_along_dim(states, self.index[(None,) * (states.ndim - 3) + (..., None)], dim=-2)
+        rows = torch.arange(len(self.index), device=states.device)[:, None]
+        return states[..., rows, self.index, :]
 
     @cached_property
     def _every(self) -> bool:
-        """Whether every grid point is an observation: then there is nothing to pick."""
+        """Whether every grid point is an observation, but for those where a trajectory stands still: then there is nothing to pick."""
         n = self.step.shape[1] + 1
-        return self.index.shape[1] == n and bool((self.index == torch.arange(n, device=self.index.device)).all())
+        every = torch.arange(n, device=self.index.device).minimum(self.index[:, -1:])
+        return self.index.shape[1] == n and bool((self.index == every).all())
 
 
 def step_grid(time: Tensor, max_step: float) -> StepGrid:

@@ -18,22 +18,25 @@ from physode.solvers.runge_kutta import Stages, Tableau
 __all__ = ["trajectory_derivatives"]
 
 
-def _step_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, grid: StepGrid, *, by_parameters: bool) -> Tensor:
-    """Differentiate what each step adds to the state, by the state at its start and by the parameters; (...) is nothing, or members.
+def _by_slopes(tableau: Tableau, by_state: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Differentiate what each step adds to the state, from its last stage back: these are small matrices.
 
-    What a step adds is first differentiated by the slopes of its stages, from the last one back: these are small matrices. All that
-    is as wide as the parameters is then one sum of products.
+    Parameters
+    ----------
+    tableau : Tableau
+    by_state : Tensor, shape (..., steps, stages, n_states, n_states)
+        Of the field, at the stages.
+    h : Tensor, shape (..., steps)
 
     Returns
     -------
-    Tensor, shape (..., batch, steps, n_states, n_states + n_parameters)
-        Without parameters, if they are not wanted.
+    by_start : Tensor, shape (..., steps, n_states, n_states)
+        By the state at the step's start.
+    by_slope : Tensor, shape (..., steps, stages, n_states, n_states)
+        By the slope of each stage.
     """
-    *lead, n_stages, n = stages.inner.shape
-    u = stages.inputs.expand(*lead[:-2], *stages.inputs.shape)
-    by_state = field.state_jacobian(stages.time.flatten(), stages.inner.flatten(-4, -2), u.flatten(-4, -2)).detach()
-    by_state = by_state.view(*lead, n_stages, n, n)
-    h = grid.step.to(by_state.dtype)[..., None, None]
+    *lead, n_stages, n, _ = by_state.shape
+    h = h.to(by_state.dtype)[..., None, None]
     unit = torch.eye(n, dtype=by_state.dtype, device=by_state.device).expand(*lead, n, n)
     slopes: list[Tensor] = []  # what a step adds, differentiated by the slope of a stage, the last stage first
     through: list[Tensor] = []  # and by the state of that stage
@@ -45,38 +48,40 @@ def _step_derivatives(tableau: Tableau, field: AbstractField, stages: Stages, gr
                 slope = slope + (h * a) * path
         slopes.append(slope)
         through.append(slope @ by_state[..., i, :, :])
-    by_start = torch.stack(through).sum(0)
-    if not by_parameters:
-        return by_start
-    cotangents = torch.stack(slopes[::-1], dim=-3)
-    flat = (stages.time.flatten(0, 1), stages.inner.flatten(-4, -3), u.flatten(-4, -3), cotangents.flatten(-5, -4))
-    return torch.cat([by_start, field.pull_back(*flat).view(*lead, n, field.n_parameters)], dim=-1)
+    return torch.stack(through).sum(0), torch.stack(slopes[::-1], dim=-3)
 
 
 def trajectory_derivatives(
     tableau: Tableau, field: AbstractField, stages: Stages, grid: StepGrid, *, by_parameters: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Differentiate the state at each observation by the initial state and by the parameters.
+    """Differentiate the state at each observation by the initial state and by the parameters; (...) is nothing, or members.
 
     Returns
     -------
     by_initial : Tensor, shape (..., batch, observations, n_states, n_states)
     by_parameters : Tensor, shape (..., batch, observations, n_states, n_parameters)
-        Of no parameters, if they are not wanted.
+        Of no parameters, if they are not wanted. Both may be views.
     """
-    added = _step_derivatives(tableau, field, stages, grid, by_parameters=by_parameters)
-    *lead, steps, n, width = added.shape
-    flat = added.view(math.prod(lead), steps, n, width)
-    eye = torch.eye(n, dtype=added.dtype, device=added.device)
-    turns = (flat[..., :n] + eye).unbind(1)
-    flat[..., :n] = 0.0  # the derivative by the initial state is carried along beside that by the parameters, and nothing is added to it
-    reached = flat.new_zeros(len(flat), n, width)
-    reached[..., :n] = eye
-    nodes = [reached]
-    for turn, own in zip(turns, flat.unbind(1), strict=True):
-        reached = torch.baddbmm(own, turn, reached)
-        nodes.append(reached)
-    whole = torch.stack(nodes, dim=1).view(*lead, steps + 1, n * width)
-    out = grid.observed(whole)
-    out = out.view(*out.shape[:-1], n, width)
+    *lead, n_steps, n_stages, n = stages.inner.shape
+    u = stages.inputs.expand(*lead[:-1], *stages.inputs.shape)
+    by_state = field.state_jacobian(stages.time.flatten(), stages.inner.flatten(-4, -2), u.flatten(-4, -2)).detach()
+    by_start, by_slope = _by_slopes(tableau, by_state.view(*lead, n_steps, n_stages, n, n), grid.step)
+    pieces: tuple[Tensor, ...] = ()
+    if by_parameters:
+        pieces = field.pull_back(stages.time.flatten(0, 1), stages.inner.flatten(-4, -3), u.flatten(-4, -3), by_slope.flatten(-5, -4))
+    # Time runs first in memory, and the derivative by the initial state is carried along in front of that by the parameters.
+    along = by_start.new_empty(n_steps + 1, math.prod(lead), n, n + sum(piece.shape[-1] for piece in pieces))
+    each = along.view(n_steps + 1, *lead, *along.shape[2:]).movedim(0, -3)
+    along[0], along[1:, ..., :n] = 0.0, 0.0
+    unit = along[0, ..., :n] = torch.eye(n, dtype=along.dtype, device=along.device)
+    start = n
+    for piece in pieces:
+        end = start + piece.shape[-1]
+        each[..., 1:, :, start:end] = piece.view(*lead, n_steps, n, -1)
+        start = end
+    turns = (by_start + unit).flatten(0, -4).unbind(1)
+    for turn, before, after in zip(turns, along[:-1], along[1:], strict=True):
+        after.baddbmm_(turn, before)
+    out = grid.observed(each.flatten(-2))
+    out = out.view(*out.shape[:-1], *along.shape[2:])
     return out[..., :n], out[..., n:]

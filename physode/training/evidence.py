@@ -12,14 +12,33 @@ import torch
 from torch import Tensor
 
 from physode.fields.base import AbstractField
-from physode.training.problem import AbstractProblem, NormalEquations
+from physode.training.problem import AbstractProblem
 
-__all__ = ["SMALLEST_VARIANCE", "Evidence", "group_positions"]
+__all__ = ["SMALLEST_VARIANCE", "Determined", "Evidence", "group_positions"]
 
 FREE_PRECISION = 1e-8
 """Prior precision of parameters that are not penalised: only keeps the normal equations invertible."""
 SMALLEST_VARIANCE = 1e-10
 """Noise variance, scaled, below which a fit is as good as exact and need not go on."""
+
+
+@dataclass(frozen=True)
+class Determined:
+    """How many of the unknowns the residuals determine, rather than the prior.
+
+    Attributes
+    ----------
+    by_group : Tensor, shape (members, n_groups)
+        Effective number of parameters of each group.
+    rest : Tensor, shape (members,)
+        Of free parameters and of the components of initial states.
+    sound : Tensor of bool, shape (members,)
+        Where these numbers could be computed.
+    """
+
+    by_group: Tensor
+    rest: Tensor
+    sound: Tensor
 
 
 @dataclass
@@ -66,35 +85,27 @@ class Evidence:
         penalty = (self.per_parameter(theta) * theta.square()).sum(1)
         return (squares / self.variance).sum(1) + problem.prior_cost(initial, members) + penalty
 
-    def update(self, problem: AbstractProblem, theta: Tensor, squares: Tensor, equations: NormalEquations, reduced: Tensor) -> Tensor:
+    def update(self, counts: Tensor, theta: Tensor, squares: Tensor, determined: Determined) -> Tensor:
         """Re-estimate the hyperparameters at a point; return the largest change of a prior precision's logarithm, shape (members,).
 
         Parameters
         ----------
-        reduced : Tensor, shape (members, n_parameters, n_parameters)
-            Hessian with the initial states eliminated, without penalty; overwritten. Where it cannot be inverted everything stays as it is.
+        counts : Tensor, shape (n_kinds,)
+            Number of residuals of each kind.
+        theta, squares : Tensor
+            Of a point, as in `Point`.
+        determined : Determined
+            There, or near; where it is not sound everything stays as it is.
         """
-        reduced.diagonal(dim1=1, dim2=2).add_(self.per_parameter(theta))
-        factor, failed = torch.linalg.cholesky_ex(reduced)
-        sound = failed == 0
-        factor[~sound] = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-        posterior = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
-        effective, lengths = torch.empty_like(self.precision), torch.empty_like(self.precision)
-        for i, group in enumerate(self.groups):
-            effective[:, i] = (len(group) - self.precision[:, i] * posterior[:, group].sum(1)).clamp(min=1e-3)
-            lengths[:, i] = theta[:, group].square().sum(1)
+        effective = determined.by_group.clamp(min=1e-3)
+        lengths = torch.stack([theta[:, group].square().sum(1) for group in self.groups], dim=1) if self.groups else effective
         precision = self._in_order(effective, lengths)
-        free = theta.shape[1] - sum(len(group) for group in self.groups)
-        used = free + effective.sum(1)
-        blocks, singular = torch.linalg.inv_ex(equations.initial_hessian)
-        sound = sound & (singular == 0).all(1)
-        used = used + (1 - problem.initial_precision * blocks.diagonal(dim1=2, dim2=3)).sum((1, 2))
-        freedom = (1 - used / problem.counts.sum()).clamp(min=0.05)
-        estimate = (squares / problem.counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
-        change = (precision / self.precision).log().abs()
+        freedom = (1 - (effective.sum(1) + determined.rest) / counts.sum()).clamp(min=0.05)
+        estimate = (squares / counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
+        sound, change = determined.sound, (precision / self.precision).log().abs()
         self.precision = torch.where(sound[:, None], precision, self.precision)
         self.variance = torch.where(self.known_noise | ~sound[:, None], self.variance, estimate)
-        return torch.where(sound, change.amax(1) if change.shape[1] else torch.zeros_like(used), 0.0)
+        return torch.where(sound, change.amax(1) if change.shape[1] else torch.zeros_like(freedom), 0.0)
 
     def _in_order(self, effective: Tensor, lengths: Tensor) -> Tensor:
         """Precision of each group from its effective parameters and their squared length; a pair out of order is taken as one group."""

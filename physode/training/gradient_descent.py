@@ -107,7 +107,7 @@ class _Counted(AbstractField):
         self.calls += evaluations if net is not None else 0
         return net
 
-    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> Tensor:
+    def pull_back(self, t: Tensor, z: Tensor, u: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
         self.calls += 1
         return self.inner.pull_back(t, z, u, cotangents)
 

@@ -1,7 +1,6 @@
 """Damped Gauss-Newton steps on parameters and initial states together (Marquardt 1963), for all members of a fit at once.
 
-Every initial state touches its own trajectory only, so it is eliminated from the normal equations block by block
-(Schur complement) and the linear system has the size of the parameters alone. Each member has its own damping and ends by itself.
+Each member has its own damping and ends by itself.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from physode.training.equations import AbstractEquations, gather
 from physode.training.evidence import SMALLEST_VARIANCE, Evidence
 from physode.training.journal import Keep, State
-from physode.training.problem import AbstractProblem, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation
 
 __all__ = ["Point", "levenberg_marquardt"]
 
 MOST_TRIALS = 12
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-10
-TINY = 1e-12
 SETTLING = 2
 """Steps before the hyperparameters are first re-estimated."""
 SETTLED = 0.05
@@ -59,14 +58,24 @@ class _Running:
     path: tuple[Tensor, ...]
     damping: Tensor
     quiet: Tensor
+    """Steps in a row of little gain."""
     change: Tensor
+    """Of the hyperparameters, at their last estimate."""
+    steps: Tensor
+    trials: Tensor
+    """Steps refused in a row."""
 
     def take(self, which: Tensor) -> _Running:
         if bool(which.all()):
             return self
         path = tuple(part[which] for part in self.path)
-        rest = (self.damping[which], self.quiet[which], self.change[which])
-        return _Running(self.members[which], self.theta[which], self.initial[which], self.squares[which], path, *rest)
+        return _Running(path=path, **{name: part[which] for name, part in vars(self).items() if name != "path"})
+
+    def move(self, which: Tensor, theta: Tensor, initial: Tensor, found: Evaluation) -> None:
+        """Take over a trial of some members."""
+        self.theta, self.initial = _where(which, theta, self.theta), _where(which, initial, self.initial)
+        self.squares = _where(which, found.squares, self.squares)
+        self.path = tuple(_where(which, new, old) for new, old in zip(found.path, self.path, strict=True))
 
 
 def levenberg_marquardt(
@@ -83,6 +92,8 @@ def levenberg_marquardt(
 ) -> Point:
     """Minimise a sum of squares with its penalty; the hyperparameters in `evidence` are updated in place.
 
+    Each member tries one step at a time: a refused one raises its damping, and nobody waits for it.
+
     Parameters
     ----------
     problem : AbstractProblem
@@ -90,7 +101,7 @@ def levenberg_marquardt(
         Where to start, shapes (members, n_parameters) and (members, batch, n_states).
     evidence : Evidence
     iterations : int
-        Largest number of accepted steps.
+        Largest number of accepted steps of a member.
     tolerance : float
         A member has converged when three steps in a row lower its root mean square residual by less than this share
         and leave its hyperparameters settled.
@@ -104,124 +115,85 @@ def levenberg_marquardt(
     Point
         The best one; never worse than the start.
     """
-    point, at, begin = _start(problem, theta, initial) if going is None else _taken_up(problem, evidence, going)
-    zero = torch.zeros(len(theta), dtype=theta.dtype, device=theta.device)
-    for iteration in range(begin, iterations):
-        own = evidence.take(at.members)
-        equations = problem.normal_equations(at.theta, at.initial, at.path, 1 / own.variance, at.members)
-        before = at.squares
-        moved = _step(problem, at, equations, own)
+    point, at = _start(problem, theta, initial) if going is None else _taken_up(problem, evidence, going)
+    at = at.take(at.steps < iterations)
+    equations = _linearised(problem, at, evidence)
+    while len(at.members):
+        own, before = evidence.take(at.members), at.squares
+        moved = _try(problem, at, equations, own)
         gain = 1 - (at.squares.sum(1) / before.sum(1)).sqrt()
-        at.quiet = torch.where((gain < tolerance) & (at.change < SETTLED), at.quiet + 1, 0)
+        at.quiet = torch.where(moved, torch.where((gain < tolerance) & (at.change < SETTLED), at.quiet + 1, 0), at.quiet)
         exact = (at.squares < SMALLEST_VARIANCE * problem.counts).all(1)
-        ended = ~moved | exact | (at.quiet >= QUIET)
+        ended = torch.where(moved, exact | (at.quiet >= QUIET), at.trials >= MOST_TRIALS)
         point.theta[at.members], point.initial[at.members], point.squares[at.members] = at.theta, at.initial, at.squares
         point.converged[at.members] = ended
         if bool(moved.any()):
             report(point, at.members[moved])
-        if bool(ended.all()):
-            break
-        going = ~ended
-        at, own, equations = at.take(going), own if bool(going.all()) else own.take(going), equations.take(torch.nonzero(going)[:, 0])
-        if iteration >= SETTLING:
-            at.change = own.update(problem, at.theta, at.squares, equations, _eliminate(equations, zero[: len(at.members)])[0])
-            evidence.put(at.members, own)
-        keep(partial(_standing, problem, evidence, point, at, iteration + 1))
+        learning = moved & ~ended & (at.steps > SETTLING)
+        if bool(learning.any()):
+            some, own = at.take(learning), own.take(learning)
+            determined = equations.take(learning).determined(own)
+            at.change[learning] = own.update(problem.counts, some.theta, some.squares, determined)
+            evidence.put(some.members, own)
+        going_on = ~ended & (at.steps < iterations)
+        at, equations, moved = at.take(going_on), equations.take(going_on), moved[going_on]
+        if bool(moved.any()):
+            equations = equations.put(moved, _linearised(problem, at.take(moved), evidence))
+        keep(partial(_standing, problem, evidence, point, at))
     return point
 
 
-def _start(problem: AbstractProblem, theta: Tensor, initial: Tensor) -> tuple[Point, _Running, int]:
+def _linearised(problem: AbstractProblem, at: _Running, evidence: Evidence) -> AbstractEquations:
+    """The equations of a step from where some members are."""
+    own = evidence.take(at.members)
+    parts = problem.linearise(at.theta, at.initial, at.path, 1 / own.variance, at.members)
+    return gather(problem, parts, own, at.theta.shape[1])
+
+
+def _start(problem: AbstractProblem, theta: Tensor, initial: Tensor) -> tuple[Point, _Running]:
     members = torch.arange(len(theta), device=theta.device)
-    first = problem.evaluate(theta, initial, members)
+    first, none = problem.evaluate(theta, initial, members), torch.zeros_like(members)
     point = Point(theta.clone(), initial.clone(), first.squares.clone(), torch.zeros_like(members, dtype=torch.bool))
     damping, change = theta.new_full((len(theta),), FIRST_DAMPING), theta.new_zeros(len(theta))
-    return point, _Running(members, theta, initial, first.squares, first.path, damping, torch.zeros_like(members), change), 0
+    return point, _Running(members, theta, initial, first.squares, first.path, damping, none, change, none, none)
 
 
-def _standing(problem: AbstractProblem, evidence: Evidence, point: Point, at: _Running, iteration: int) -> State:
-    """All that the next iteration depends on."""
+def _standing(problem: AbstractProblem, evidence: Evidence, point: Point, at: _Running) -> State:
+    """All that the next step depends on."""
     return {
         "point": (point.theta, point.initial, point.squares, point.converged),
-        "running": (at.members, at.damping, at.quiet, at.change),
+        "running": (at.members, at.damping, at.quiet, at.change, at.steps, at.trials),
         "evidence": (evidence.variance, evidence.precision),
-        "iteration": iteration,
         "spent": problem.n_evaluations,
     }
 
 
-def _taken_up(problem: AbstractProblem, evidence: Evidence, going: State) -> tuple[Point, _Running, int]:
+def _taken_up(problem: AbstractProblem, evidence: Evidence, going: State) -> tuple[Point, _Running]:
     """Where a run stood that was stopped."""
     device = evidence.variance.device
     point = Point(*(part.to(device) for part in going["point"]))
-    members, damping, quiet, change = (part.to(device) for part in going["running"])
+    members, *rest = (part.to(device) for part in going["running"])
     evidence.variance, evidence.precision = (part.to(device) for part in going["evidence"])
     theta, initial, squares = point.theta[members], point.initial[members], point.squares[members]
     path = problem.evaluate(theta, initial, members).path
     problem.n_evaluations = going["spent"]
-    return point, _Running(members, theta, initial, squares, path, damping, quiet, change), going["iteration"]
+    return point, _Running(members, theta, initial, squares, path, *rest)
 
 
-def _step(problem: AbstractProblem, at: _Running, equations: NormalEquations, evidence: Evidence) -> Tensor:
-    """Raise each member's damping until a step lowers its objective, and take that step; tell who moved, shape (running,)."""
-    penalty = evidence.per_parameter(at.theta)
+def _try(problem: AbstractProblem, at: _Running, equations: AbstractEquations, evidence: Evidence) -> Tensor:
+    """Try one step of each member, and take it where it lowers the objective; tell who moved, shape (running,)."""
     before = evidence.objective(problem, at.theta, at.initial, at.squares, at.members)
-    moved = torch.zeros_like(at.members, dtype=torch.bool)
-    pending = torch.arange(len(at.members), device=at.theta.device)
-    for number in range(MOST_TRIALS):
-        damping = at.damping[pending]
-        reduced, gradient, solved = _eliminate(equations.take(pending), damping)
-        diagonal = reduced.diagonal(dim1=1, dim2=2).add_(penalty[pending])
-        diagonal.add_((damping * diagonal.mean(1) + TINY)[:, None])
-        factor, _ = torch.linalg.cholesky_ex(reduced)
-        slope = gradient + penalty[pending] * at.theta[pending]
-        change = -torch.cholesky_solve(slope[..., None], factor)  # not finite, and so refused, where the factor is none
-        theta = at.theta[pending] + change[..., 0]
-        pulled = (solved.flatten(1, 2)[..., :-1] @ change).view(solved.shape[:-1])
-        initial = at.initial[pending] - (solved[..., -1] + pulled)
-        who = at.members[pending]
-        found = problem.evaluate(theta, initial, who)
-        own = evidence if len(pending) == len(at.members) else evidence.take(pending)
-        better = own.objective(problem, theta, initial, found.squares, who) < before[pending]
-        at.damping[pending] = torch.where(better, (damping / (8 if number == 0 else 1)).clamp(min=LEAST_DAMPING), damping * 5)
-        if number == 0 and bool(better.all()):
-            at.theta, at.initial, at.squares, at.path = theta, initial, found.squares, found.path
-            return ~moved
-        _merge(at, pending[better], better, theta, initial, found.squares, found.path)
-        moved[pending[better]] = True
-        pending = pending[~better]
-        if not len(pending):
-            break
-    return moved
+    change, shift = equations.step(at.theta, evidence, at.damping)
+    theta, initial = at.theta + change, at.initial + shift
+    found = problem.evaluate(theta, initial, at.members)
+    better = evidence.objective(problem, theta, initial, found.squares, at.members) < before
+    eased = torch.where(at.trials == 0, at.damping / 8, at.damping).clamp(min=LEAST_DAMPING)
+    at.damping = torch.where(better, eased, at.damping * 5)
+    at.trials, at.steps = torch.where(better, 0, at.trials + 1), at.steps + better
+    at.move(better, theta, initial, found)
+    return better
 
 
-def _merge(at: _Running, where: Tensor, which: Tensor, theta: Tensor, initial: Tensor, squares: Tensor, path: tuple[Tensor, ...]) -> None:
-    """Take over the members of a trial that are better; what was there may be somebody's, so it is copied."""
-    if not len(where):
-        return
-    at.theta, at.initial = _put(at.theta, where, theta[which]), _put(at.initial, where, initial[which])
-    at.squares = _put(at.squares, where, squares[which])
-    at.path = tuple(_put(a, where, b[which]) for a, b in zip(at.path, path, strict=True))
-
-
-def _put(into: Tensor, where: Tensor, values: Tensor) -> Tensor:
-    return values if len(where) == len(into) else into.index_copy(0, where, values)
-
-
-def _eliminate(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Schur complement of the initial states, with a damping of shape (members,).
-
-    Returns
-    -------
-    hessian : Tensor, shape (members, n_parameters, n_parameters)
-        New, and free to be changed.
-    gradient : Tensor, shape (members, n_parameters)
-    solved : Tensor, shape (members, batch, n_states, n_parameters + 1)
-        Initial-state blocks solved against the mixed block and, in the last column, against their gradient.
-    """
-    diagonal = equations.initial_hessian.diagonal(dim1=2, dim2=3)
-    blocks = equations.initial_hessian + torch.diag_embed(damping[:, None, None] * diagonal + TINY)
-    solved, singular = torch.linalg.solve_ex(blocks, torch.cat([equations.mixed, equations.initial_gradient[..., None]], dim=3))
-    solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
-    turned, flat = equations.mixed.flatten(1, 2).mT, solved.flatten(1, 2)
-    hessian = torch.baddbmm(equations.hessian, turned, flat[..., :-1], alpha=-1)
-    return hessian, equations.gradient - (turned @ flat[..., -1:])[..., 0], solved
+def _where(which: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Take the new values of some members."""
+    return new if bool(which.all()) else torch.where(which.view(-1, *[1] * (new.ndim - 1)), new, old)

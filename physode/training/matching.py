@@ -5,6 +5,7 @@ Also called gradient matching or two-stage collocation (Varah 1982).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,14 +13,14 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.fields.members import set_theta
-from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation, Linearised
 
 __all__ = ["MatchingProblem"]
 
 
 @dataclass
 class MatchingProblem(AbstractProblem):
-    """Field minus given derivatives, at given states; there are no initial states (pass a tensor of shape (members, 0, n_states)).
+    """Field minus given derivatives, at given states, as one trajectory without an initial state (pass a tensor of shape (members, 1, 0)).
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class MatchingProblem(AbstractProblem):
     def __post_init__(self) -> None:
         n_points, n = self.states.shape[1:]
         self.counts = torch.full((n,), float(n_points), dtype=self.states.dtype, device=self.states.device)
-        self.initial_precision = self.states[0, :0]
+        self.n_rows = n_points * n
 
     def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
         """See `AbstractProblem.evaluate`; the path is the residual."""
@@ -57,25 +58,18 @@ class MatchingProblem(AbstractProblem):
         """Zero: there are no initial states."""
         return self.states.new_zeros(len(members))
 
-    def normal_equations(
-        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
-    ) -> NormalEquations:
-        """See `AbstractProblem.normal_equations`."""
+    def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
+        """See `AbstractProblem.linearise`."""
         self.n_evaluations += 1
         set_theta(self.vector_field, theta)
-        n, n_parameters = self.states.shape[2], theta.shape[1]
+        n = self.states.shape[2]
         t, states, inputs = self._at(members)
         each = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(*states.shape[:-1], 1, n, n)
-        by_parameters = self.vector_field.pull_back(t, states.unsqueeze(-2), inputs.unsqueeze(-2), each)
-        flat = (by_parameters * weight.sqrt()[:, None, :, None]).flatten(1, 2)
-        residual = (path[0] * weight.sqrt()[:, None]).flatten(1)
-        return NormalEquations(
-            flat.mT @ flat,
-            (flat.mT @ residual[..., None])[..., 0],
-            theta.new_zeros(len(theta), 0, n, n),
-            theta.new_zeros(len(theta), 0, n),
-            theta.new_zeros(len(theta), 0, n, n_parameters),
-        )
+        pieces = self.vector_field.pull_back(t, states.unsqueeze(-2), inputs.unsqueeze(-2), each)
+        by_parameters = torch.cat(pieces, dim=-1).flatten(1, 2)[:, None]
+        share = weight.sqrt()[:, None]
+        residual, root = (each.flatten(1)[:, None] for each in (path[0] * share, share.expand_as(path[0])))
+        yield Linearised(residual, by_parameters[..., :0], by_parameters, root, theta.new_zeros(1, 0), theta.new_zeros(len(theta), 1, 0))
 
     def _at(self, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Time (the field does not depend on it), states and inputs."""

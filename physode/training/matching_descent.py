@@ -55,7 +55,7 @@ def match_by_descent(
         The best one; never worse than the start.
     """
     members = torch.arange(len(theta), device=theta.device)
-    nobody = theta.new_zeros(len(theta), 0, problem.states.shape[2])
+    nobody = theta.new_zeros(len(theta), 1, 0)
     squares = problem.evaluate(theta, nobody, members).squares
     best = Point(theta.clone(), nobody, squares, torch.zeros_like(members, dtype=torch.bool))
     for member in members[:, None]:

@@ -7,11 +7,12 @@ All members of a fit are treated at once (one member is the usual case): every t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["AbstractProblem", "Evaluation", "NormalEquations"]
+__all__ = ["AbstractProblem", "Evaluation", "Linearised"]
 
 
 @dataclass(frozen=True)
@@ -31,30 +32,31 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class NormalEquations:
-    """Gauss-Newton approximation of half a weighted sum of squares around one point of each member.
+class Linearised:
+    """Residuals of some trajectories around one point of each member, and their derivatives.
 
     Attributes
     ----------
-    hessian : Tensor, shape (members, n_parameters, n_parameters)
-    gradient : Tensor, shape (members, n_parameters)
-    initial_hessian : Tensor, shape (members, batch, n_states, n_states)
-        One block for each initial state; positive definite.
-    initial_gradient : Tensor, shape (members, batch, n_states)
-    mixed : Tensor, shape (members, batch, n_states, n_parameters)
+    residual : Tensor, shape (members, batch, rows)
+        Weighted, and so zero where nothing was measured.
+    by_initial : Tensor, shape (members, batch, rows, n_states)
+        By the initial state of the same trajectory, without the weights.
+    by_parameters : Tensor, shape (members, batch, rows, n_parameters)
+        Without the weights.
+    root : Tensor, shape (members, batch, rows)
+        Root of each row's weight, zero where nothing was measured.
+    precision : Tensor, shape (batch, n_states)
+        Prior precision of the initial states.
+    pull : Tensor, shape (members, batch, n_states)
+        Precision times the initial states' distance from their prior's mean.
     """
 
-    hessian: Tensor
-    gradient: Tensor
-    initial_hessian: Tensor
-    initial_gradient: Tensor
-    mixed: Tensor
-
-    def take(self, which: Tensor) -> NormalEquations:
-        """Keep some members."""
-        if len(which) == len(self.hessian):
-            return self
-        return NormalEquations(*(getattr(self, part.name)[which] for part in fields(self)))
+    residual: Tensor
+    by_initial: Tensor
+    by_parameters: Tensor
+    root: Tensor
+    precision: Tensor
+    pull: Tensor
 
 
 class AbstractProblem(ABC):
@@ -64,14 +66,14 @@ class AbstractProblem(ABC):
     ----------
     counts : Tensor, shape (n_residual_kinds,)
         Number of valid residuals of each kind (each observed state is a kind, with a noise level of its own), the same for all members.
-    initial_precision : Tensor, shape (batch, n_states)
-        Prior precision of the initial states.
+    n_rows : int
+        Number of all rows of a linearisation, valid or not.
     n_evaluations : int
         Evaluations of the field, counted per batch.
     """
 
     counts: Tensor
-    initial_precision: Tensor
+    n_rows: int
     n_evaluations: int
 
     @abstractmethod
@@ -83,10 +85,8 @@ class AbstractProblem(ABC):
         """Sum of squares of the initial states against their prior, shape (members,)."""
 
     @abstractmethod
-    def normal_equations(
-        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
-    ) -> NormalEquations:
-        """Linearise at a point, with the squares of each kind weighted by `weight` (1 / noise variance), shape (members, n_kinds).
+    def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
+        """Linearise at a point, trajectories in order and few enough at once that memory stays bounded.
 
-        `path` is what `evaluate` gave there.
+        `weight` (1 / noise variance) is that of the squares of each kind, shape (members, n_kinds); `path` is what `evaluate` gave there.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +14,7 @@ from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import Stages, Tableau, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
-from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation, Linearised
 
 __all__ = ["InitialPrior", "ShootingProblem"]
 
@@ -65,7 +66,7 @@ class ShootingProblem(AbstractProblem):
         self.mask, self.root = self.batch.mask, self.batch.root
         self.target = self.batch.of_members.nan_to_num(0.0)
         self.counts = self.mask.sum((0, 1)).to(self.target.dtype)
-        self.initial_precision = self.prior.precision
+        self.n_rows = self.mask.numel()
         self.grid = step_grid(self.batch.time, self.max_step)
 
     def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
@@ -82,49 +83,32 @@ class ShootingProblem(AbstractProblem):
         """See `AbstractProblem.prior_cost`."""
         return (self.prior.precision * (initial - self.prior.mean[members]).square()).sum((1, 2))
 
-    def normal_equations(
-        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
-    ) -> NormalEquations:
-        """See `AbstractProblem.normal_equations`."""
+    def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
+        """See `AbstractProblem.linearise`."""
         n_windows, n = initial.shape[1:]
         set_theta(self.vector_field, theta)
         self.n_evaluations += self._evaluations
         size = max(1, CHUNK // (self.grid.step.shape[1] * n * theta.numel() + 1))
-        blocks = [slice(start, start + size) for start in range(0, n_windows, size)]
-        parts = [self._block(path, initial, weight, members, rows) for rows in blocks]
-        return NormalEquations(
-            torch.stack([part.hessian for part in parts]).sum(0),
-            torch.stack([part.gradient for part in parts]).sum(0),
-            torch.cat([part.initial_hessian for part in parts], dim=1),
-            torch.cat([part.initial_gradient for part in parts], dim=1),
-            torch.cat([part.mixed for part in parts], dim=1),
-        )
+        for start in range(0, n_windows, size):
+            yield self._block(path, initial, weight, members, slice(start, start + size))
 
     @property
     def _evaluations(self) -> int:
         """Evaluations of the field in one integration."""
         return max(1, self.grid.step.shape[1] * len(self.tableau.b))
 
-    def _block(self, path: tuple[Tensor, ...], initial: Tensor, weight: Tensor, members: Tensor, rows: slice) -> NormalEquations:
+    def _block(self, path: tuple[Tensor, ...], initial: Tensor, weight: Tensor, members: Tensor, rows: slice) -> Linearised:
         states, inner = (part[:, rows] for part in path)
         stages, grid = Stages(states, inner, self._time[rows], self._inputs[rows]), self.grid.take(rows)
         by_initial, by_parameters = trajectory_derivatives(self.tableau, self.vector_field, stages, grid)
-        root = weight.sqrt()[:, None, None]
-        share = (root * self.root[rows])[..., None]
         if self.observed != tuple(range(states.shape[-1])):
             observed = list(self.observed)
             by_initial, by_parameters = by_initial[..., observed, :], by_parameters[..., observed, :]
-        a, b = (by_initial * share).flatten(2, 3), (by_parameters * share).flatten(2, 3)
-        r = (self._residual(states, members, rows) * root).flatten(2)[..., None]
+        share = weight.sqrt()[:, None, None]
         precision, mean = self.prior.precision[rows], self.prior.mean[:, rows][members]
-        flat = b.flatten(1, 2)
-        return NormalEquations(
-            flat.mT @ flat,
-            (flat.mT @ r.flatten(1, 2))[..., 0],
-            a.mT @ a + torch.diag_embed(precision),
-            (a.mT @ r)[..., 0] + precision * (initial[:, rows] - mean),
-            a.mT @ b,
-        )
+        residual, root = (self._residual(states, members, rows) * share).flatten(2), (share * self.root[rows]).flatten(2)
+        pull = precision * (initial[:, rows] - mean)
+        return Linearised(residual, by_initial.flatten(2, 3), by_parameters.flatten(2, 3), root, precision, pull)
 
     def _residual(self, states: Tensor, members: Tensor, rows: slice) -> Tensor:
         """Integrated states, at all grid points, minus measurements; zero where there is none."""

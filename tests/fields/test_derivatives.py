@@ -71,7 +71,7 @@ def by_differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float 
 def by_parameters_at(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
     """df/dtheta at each state, (..., batch, n_states, n_parameters)."""
     each = torch.eye(field.n_states, dtype=z.dtype).expand(*z.shape[:-1], 1, -1, -1)
-    return field.pull_back(t, z.unsqueeze(-2), u.unsqueeze(-2), each)
+    return torch.cat(field.pull_back(t, z.unsqueeze(-2), u.unsqueeze(-2), each), dim=-1)
 
 
 def of_parameters(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Callable[[Tensor], Tensor]:
@@ -111,8 +111,10 @@ def test_pulling_back_sums_products_with_the_derivatives(kind: str, n_inputs: in
     cotangents = torch.randn(2, 2, 3, field.n_states, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
     terms = (t, z.view(2, 2, -1), u.view(2, 2, -1), cotangents)
     expected = torch.einsum("bkrn,bknp->brp", cotangents, by_parameters_at(field, t, z, u).view(2, 2, field.n_states, -1))
-    torch.testing.assert_close(field.pull_back(*terms), expected, rtol=1e-11, atol=1e-12)
-    torch.testing.assert_close(AbstractField.pull_back(field, *terms), expected, rtol=1e-10, atol=1e-11)
+    pulled, generic = field.pull_back(*terms), AbstractField.pull_back(field, *terms)
+    assert [piece.shape[-1] for piece in pulled] == [piece.shape[-1] for piece in generic] == [part.numel() for part in field.parameters()]
+    torch.testing.assert_close(torch.cat(pulled, dim=-1), expected, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(torch.cat(generic, dim=-1), expected, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -149,7 +151,7 @@ def test_hessian_and_pulled_back_gradient_of_a_scalar_network(activation: str, h
     hessian = net.hessian(x).detach()
     torch.testing.assert_close(hessian, by_differences(lambda y: net.input_jacobian(y)[:, 0].detach(), x), rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(hessian, hessian.mT, rtol=0, atol=1e-12)
-    by_parameters = net.gradient_pull_back(x[:, None], torch.eye(3, dtype=x.dtype).expand(4, 1, 3, 3)).detach()
+    by_parameters = torch.cat(net.gradient_pull_back(x[:, None], torch.eye(3, dtype=x.dtype).expand(4, 1, 3, 3)), dim=-1).detach()
     for i in range(4):
         for k in range(3):
             pieces = torch.autograd.grad(

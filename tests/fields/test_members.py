@@ -29,9 +29,9 @@ def test_members_equal_the_fields_they_were_made_of(kind: str, n_inputs: int, hi
     cotangents = torch.randn(3, 2, 2, 3, n, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
     terms = (states.view(3, 2, 2, n), inputs.view(3, 2, 2, n_inputs), cotangents)
     slopes, by_state = together(t, states, inputs), together.state_jacobian(t, states, inputs)
-    pulled, generic = together.pull_back(t, *terms), AbstractField.pull_back(together, t, *terms)
+    pulled, generic = (torch.cat(each, dim=-1) for each in (together.pull_back(t, *terms), AbstractField.pull_back(together, t, *terms)))
     for k, field in enumerate(fields):
-        theirs = field.pull_back(t, *(part[k] for part in terms))
+        theirs = torch.cat(field.pull_back(t, *(part[k] for part in terms)), dim=-1)
         torch.testing.assert_close(slopes[k], field(t, states[k], inputs[k]), rtol=1e-13, atol=1e-13)
         torch.testing.assert_close(by_state[k], field.state_jacobian(t, states[k], inputs[k]), rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(pulled[k], theirs, rtol=1e-12, atol=1e-12)

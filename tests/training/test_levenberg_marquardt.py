@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from physode.training.evidence import FREE_PRECISION, Evidence
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
-from physode.training.problem import AbstractProblem, Evaluation, NormalEquations
+from physode.training.problem import AbstractProblem, Evaluation, Linearised
 
 
 @dataclass
@@ -25,6 +26,7 @@ class LinearProblem(AbstractProblem):
 
     def __post_init__(self) -> None:
         self.counts = torch.tensor([float(self.target.numel())], dtype=torch.float64)
+        self.n_rows = self.target.numel()
 
     def residual(self, theta: Tensor, initial: Tensor) -> Tensor:
         return torch.einsum("gsp,mp->mgs", self.design, theta) + initial - self.target
@@ -37,20 +39,13 @@ class LinearProblem(AbstractProblem):
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         return (self.initial_precision * initial.square()).sum((1, 2))
 
-    def normal_equations(
-        self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
-    ) -> NormalEquations:
-        flat, w = self.design.flatten(0, 1), weight[..., None]
-        (r,) = path
-        torch.testing.assert_close(r, self.residual(theta, initial))
-        size, n = self.target.shape[1], len(theta)
-        return NormalEquations(
-            w * (flat.T @ flat),
-            weight * (r.flatten(1) @ flat),
-            (w * size + self.initial_precision)[..., None],
-            w * r.sum(2, keepdim=True) + self.initial_precision * initial,
-            (w[..., None] * self.design.sum(1)[:, None, :]).expand(n, -1, -1, -1),
-        )
+    def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
+        (residual,) = path
+        torch.testing.assert_close(residual, self.residual(theta, initial))
+        root = weight.sqrt()[..., None].expand_as(residual)
+        by_parameters = self.design.expand(len(theta), -1, -1, -1)
+        pull = self.initial_precision * initial
+        yield Linearised(residual * root, torch.ones_like(residual)[..., None], by_parameters, root, self.initial_precision, pull)
 
 
 TRUTH = torch.tensor([1.5, -2.0, 0.5, 3.0], dtype=torch.float64)

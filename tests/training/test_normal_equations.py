@@ -15,11 +15,18 @@ from physode.solvers.fixed import RungeKuttaSolver
 from physode.solvers.runge_kutta import RUNGE_KUTTA
 from physode.training import shooting
 from physode.training.batch import Batch, SampledInputs
+from physode.training.equations import AbstractEquations, DualEquations, NormalEquations, gather, is_dual
+from physode.training.evidence import Evidence
 from physode.training.matching import MatchingProblem
-from physode.training.problem import NormalEquations
 from physode.training.shooting import InitialPrior, ShootingProblem
 
 ONE = torch.tensor([0])
+
+
+def normal(
+    problem: ShootingProblem | MatchingProblem, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
+) -> NormalEquations:
+    return NormalEquations.of(problem.linearise(theta, initial, path, weight, members))
 
 
 def first(equations: NormalEquations) -> NormalEquations:
@@ -64,7 +71,7 @@ def test_shooting_equals_finite_differences(chunk: int, monkeypatch: pytest.Monk
     weight = torch.tensor([4.0, 0.3], dtype=torch.float64)
     with torch.no_grad():
         found = shoot.evaluate(theta, initial, ONE)
-        equations = first(shoot.normal_equations(theta, initial, found.path, weight[None], ONE))
+        equations = first(normal(shoot, theta, initial, found.path, weight[None], ONE))
         flat = torch.cat([theta[0], initial.flatten()])
         n = theta.shape[1]
 
@@ -101,14 +108,14 @@ def test_members_have_the_equations_that_they_would_have_alone(chunk: int, own_v
     weights = torch.tensor([[4.0, 0.3], [1.0, 1.0], [0.1, 5.0]], dtype=torch.float64)
     some = torch.tensor([2, 0])
     found = together.evaluate(thetas[some], initials[some], some)
-    equations = together.normal_equations(thetas[some], initials[some], found.path, weights[some], some)
+    equations = normal(together, thetas[some], initials[some], found.path, weights[some], some)
     costs = together.prior_cost(initials[some], some)
     for row, k in enumerate(some.tolist()):
         single = replace(shoot, batch=replace(shoot.batch, values=more[k]), prior=replace(prior, mean=prior.mean[k : k + 1]))
         alone = single.evaluate(thetas[k : k + 1], initials[k : k + 1], ONE)
         torch.testing.assert_close(found.squares[row], alone.squares[0], rtol=1e-12, atol=0)
         torch.testing.assert_close(costs[row], single.prior_cost(initials[k : k + 1], ONE)[0], rtol=1e-12, atol=0)
-        theirs = first(single.normal_equations(thetas[k : k + 1], initials[k : k + 1], alone.path, weights[k : k + 1], ONE))
+        theirs = first(normal(single, thetas[k : k + 1], initials[k : k + 1], alone.path, weights[k : k + 1], ONE))
         for part in fields(NormalEquations):
             torch.testing.assert_close(getattr(equations, part.name)[row], getattr(theirs, part.name), rtol=1e-10, atol=1e-12)
 
@@ -119,7 +126,7 @@ def test_shooting_counts_its_measurements_and_evaluations() -> None:
     with torch.no_grad():
         path = shoot.evaluate(theta, initial, ONE).path
         assert shoot.n_evaluations == 4 * shoot.grid.step.shape[1] == 4 * 6
-        shoot.normal_equations(theta, initial, path, torch.ones(1, 2, dtype=torch.float64), ONE)
+        normal(shoot, theta, initial, path, torch.ones(1, 2, dtype=torch.float64), ONE)
         assert shoot.n_evaluations == 8 * 6
         assert bool((shoot.evaluate(1e60 * theta, initial, ONE).squares == torch.inf).all())
 
@@ -131,9 +138,9 @@ def test_matching_equals_autograd() -> None:
     theta = parameters_to_vector(vector_field.parameters()).detach() + 0.3
     weight = torch.tensor([2.0, 0.5], dtype=torch.float64)
     match = MatchingProblem(stack([vector_field]), states[None], slopes[None], inputs)
-    none = states.new_zeros(1, 0, 2)
+    none = states.new_zeros(1, 1, 0)
     found = match.evaluate(theta[None], none, ONE)
-    equations = first(match.normal_equations(theta[None], none, found.path, weight[None], ONE))
+    equations = first(normal(match, theta[None], none, found.path, weight[None], ONE))
     vector_to_parameters(theta, vector_field.parameters())
     residual = ((vector_field(theta.new_zeros(()), states, inputs) - slopes) * weight.sqrt()).flatten()
     rows = [torch.cat([g.flatten() for g in torch.autograd.grad(r, list(vector_field.parameters()), retain_graph=True)]) for r in residual]
@@ -141,6 +148,89 @@ def test_matching_equals_autograd() -> None:
     torch.testing.assert_close(equations.hessian, jacobian.T @ jacobian)
     torch.testing.assert_close(equations.gradient, (jacobian.T @ residual).detach())
     assert float((found.squares * weight).sum()) == pytest.approx(float(residual.detach().square().sum()), rel=1e-12)
-    assert equations.initial_hessian.shape == (0, 2, 2)
+    assert equations.initial_hessian.shape == (1, 0, 0)
+    assert match.n_rows == 14
     assert match.counts.tolist() == [7.0, 7.0]
     assert float(match.prior_cost(none, ONE)) == 0
+
+
+def hyperparameters(n_members: int, groups: list[Tensor]) -> Evidence:
+    """Of different size for each member and group."""
+    precision = 0.03 * 3.0 ** torch.arange(n_members * len(groups), dtype=torch.float64).view(n_members, -1)
+    return Evidence(torch.ones(n_members, 2, dtype=torch.float64), precision, groups, torch.tensor([False, False]))
+
+
+def both(chunk: int, monkeypatch: pytest.MonkeyPatch) -> tuple[NormalEquations, AbstractEquations, Evidence, Tensor]:
+    """The equations of two members in both forms; the groups are a slice, and two that interleave."""
+    monkeypatch.setattr(shooting, "CHUNK", chunk)
+    shoot, theta, initial = problem()
+    shoot = replace(shoot, prior=InitialPrior(torch.cat([shoot.prior.mean, shoot.prior.mean + 1]), shoot.prior.precision))
+    thetas, initials, two = torch.cat([theta, -theta]), torch.cat([initial, initial - 0.1]), torch.arange(2)
+    weights = torch.tensor([[4.0, 0.3], [1e4, 30.0]], dtype=torch.float64)
+    path, n = shoot.evaluate(thetas, initials, two).path, theta.shape[1]
+    groups = [torch.arange(5), torch.arange(5, n, 2), torch.arange(6, n, 2)]
+    assert shoot.n_rows == 24 <= n and is_dual(24, n, groups)
+    dual = gather(shoot, shoot.linearise(thetas, initials, path, weights, two), hyperparameters(2, groups), n)
+    assert isinstance(dual, DualEquations)
+    return normal(shoot, thetas, initials, path, weights, two), dual, hyperparameters(2, groups), thetas
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk", [4_000_000, 1])
+@pytest.mark.parametrize("damping", [1e-2, 1e-10])
+def test_both_forms_take_the_same_step(damping: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    equations, dual, evidence, theta = both(chunk, monkeypatch)
+    for mine, other in zip(
+        dual.step(theta, evidence, torch.tensor([damping, 3 * damping], dtype=torch.float64)),
+        equations.step(theta, evidence, torch.tensor([damping, 3 * damping], dtype=torch.float64)),
+        strict=True,
+    ):
+        assert bool(other.isfinite().all()) and float(other.abs().max()) > 1e-3
+        torch.testing.assert_close(mine, other, rtol=1e-8, atol=1e-9)
+
+
+@torch.no_grad()
+def test_a_step_solves_the_whole_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is eliminated here: parameters and initial states stand in one matrix."""
+    equations, dual, evidence, theta = both(4_000_000, monkeypatch)
+    change, shift = dual.step(theta, evidence, torch.tensor([0.0, 0.0], dtype=torch.float64))
+    for k in range(2):
+        mixed = equations.mixed[k].flatten(0, 1)
+        top = torch.cat([equations.hessian[k] + torch.diag(evidence.per_parameter(theta)[k]), mixed.T], dim=1)
+        matrix = torch.cat([top, torch.cat([mixed, torch.block_diag(*equations.initial_hessian[k])], dim=1)])
+        pull = evidence.per_parameter(theta)[k] * theta[k]
+        right = torch.cat([equations.gradient[k] + pull, equations.initial_gradient[k].flatten()])
+        expected = -torch.linalg.solve(matrix, right)
+        torch.testing.assert_close(torch.cat([change[k], shift[k].flatten()]), expected, rtol=1e-7, atol=1e-8)
+        inverse = torch.linalg.inv(matrix).diagonal()
+        n = theta.shape[1]
+        for form in (equations, dual):
+            found = form.determined(evidence)
+            for i, group in enumerate(evidence.groups):
+                by_group = len(group) - evidence.precision[k, i] * inverse[group].sum()
+                assert float(found.by_group[k, i]) == pytest.approx(float(by_group), rel=1e-7)
+            own = torch.linalg.inv(equations.initial_hessian[k]).diagonal(dim1=1, dim2=2)
+            assert float(found.rest[k]) == pytest.approx(float((1 - equations.precision[k] * own).sum()), rel=1e-9)
+            assert bool(found.sound[k])
+        assert len(inverse) == n + 9
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", [0, 1])
+def test_members_of_equations_are_taken_and_replaced(form: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    equations, evidence, theta = both(4_000_000, monkeypatch)[form], *both(4_000_000, monkeypatch)[2:]
+    damping = torch.full((2,), 0.1, dtype=torch.float64)
+    whole = equations.step(theta, evidence, damping)
+    second = torch.tensor([False, True])
+    alone = equations.take(second)
+    for mine, other in zip(alone.step(theta[1:], evidence.take(second), damping[1:]), whole, strict=True):
+        torch.testing.assert_close(mine, other[1:], rtol=1e-10, atol=1e-12)
+    turned = equations.take(torch.tensor([True, True])).put(~second, alone)
+    twice = torch.tensor([1, 1])
+    for mine, other in zip(turned.step(theta[twice], evidence.take(twice), damping), whole, strict=True):
+        torch.testing.assert_close(mine, other[twice], rtol=1e-10, atol=1e-12)
+
+
+def test_the_dual_form_wants_few_residuals_and_a_prior_of_every_parameter() -> None:
+    halves = [torch.arange(3), torch.arange(3, 6)]
+    assert is_dual(6, 6, halves) and not is_dual(7, 6, halves) and not is_dual(2, 6, halves[:1])
