@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -102,7 +103,8 @@ class NormalEquations(AbstractEquations):
     @classmethod
     def of(cls, parts: Iterable[Linearised]) -> NormalEquations:
         """Add up linearised residuals, one part after the other."""
-        hessian = gradient = torch.zeros(())
+        hessian: Any = 0.0
+        gradient: Any = 0.0
         blocks: list[tuple[Tensor, ...]] = []
         for part in parts:
             root = part.root[..., None]

@@ -118,6 +118,8 @@ def levenberg_marquardt(
     point, at = _start(problem, theta, initial) if going is None else _taken_up(problem, evidence, going)
     at = at.take(at.steps < iterations)
     equations = _linearised(problem, at, evidence)
+    if going is not None:
+        problem.n_evaluations = going["spent"]
     while len(at.members):
         own, before = evidence.take(at.members), at.squares
         moved = _try(problem, at, equations, own)
@@ -176,7 +178,6 @@ def _taken_up(problem: AbstractProblem, evidence: Evidence, going: State) -> tup
     evidence.variance, evidence.precision = (part.to(device) for part in going["evidence"])
     theta, initial, squares = point.theta[members], point.initial[members], point.squares[members]
     path = problem.evaluate(theta, initial, members).path
-    problem.n_evaluations = going["spent"]
     return point, _Running(members, theta, initial, squares, path, *rest)
 
 

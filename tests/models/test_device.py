@@ -24,6 +24,7 @@ def record() -> xr.Dataset:
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "levenberg-marquardt": {"max_iterations": 6},
+    "wide": {"hidden": (20,), "max_iterations": 6},  # in as many equations as there are residuals
     "lbfgs": {"optimizer": "lbfgs", "max_iterations": 10},
     "adam": {"optimizer": "adam", "max_iterations": 10},
     "implicit": {"solver": "implicit-midpoint", "max_iterations": 5},  # one round of L-BFGS
@@ -33,10 +34,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_single_precision_is_kept_throughout(record: xr.Dataset, settings: dict[str, Any]) -> None:
-    model = physode.SecondOrderNeuralODE(hidden=(4,), dtype="float32", **settings).fit(record)
+    model = physode.SecondOrderNeuralODE(**{"hidden": (4,), "dtype": "float32", **settings}).fit(record)
     assert model.dtype == np.float32
     assert {parameter.dtype for parameter in model.module_.parameters()} == {torch.float32}
-    reference = physode.SecondOrderNeuralODE(hidden=(4,), **settings).fit(record)
+    reference = physode.SecondOrderNeuralODE(**{"hidden": (4,), **settings}).fit(record)
     assert model.result_.loss == pytest.approx(reference.result_.loss, rel=0.2)
     run, exact = (one.predict(record) for one in (model, reference))
     assert run["theta"].dtype == np.float64  # a record is always float64
@@ -62,7 +63,7 @@ def test_single_precision_in_every_family(record: xr.Dataset, name: str, tmp_pat
 def test_no_tensor_is_made_on_a_default_device(record: xr.Dataset, name: str, how: str) -> None:
     """A tensor made without naming the device lies on the meta device here, and cannot meet one that was asked for on the CPU."""
     with torch.device("meta"):
-        model = get(name, hidden=(3,), device="cpu", **{**SETTINGS[how], "max_iterations": 5})
+        model = get(name, **{"hidden": (3,), "device": "cpu", **SETTINGS[how], "max_iterations": 5})
         model.fit(record, validation=record.isel(trajectory=[0], time=slice(10)))
         run = model.predict(record, warmup=3)
         slopes = model.rhs(0.0, model.sample_states(3, seed=0))

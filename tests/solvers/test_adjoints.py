@@ -54,7 +54,7 @@ def inputs_at(time: Tensor, n_inputs: int) -> SampledInputs:
 
 
 def loss_of(field: AbstractField, solver: AbstractSolver, initial: Tensor, time: Tensor, counted: Tensor) -> Tensor:
-    states = solver.integrate(field, initial, time, inputs_at(time, field.n_inputs), 0.02)
+    states = solver.integrate(field, initial, time, inputs_at(time, field.n_inputs), 0.005)
     weights = torch.tensor([0.7, -1.3], dtype=torch.float64)
     each = (states * weights).sum(-1) + 0.5 * states.square().sum(-1)
     return torch.where(counted > 0, each, 0.0).sum()

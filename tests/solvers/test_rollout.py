@@ -200,14 +200,15 @@ def test_interpolated_states_converge_as_the_steps_do(method: str) -> None:
 def test_activations_are_those_of_the_fields() -> None:
     assert set(SCALARS) == set(ACTIVATIONS)
     x = np.linspace(-3, 3, 13)
-    for name, (function, slope) in SCALARS.items():
-        before, after = x.copy(), np.empty_like(x)
-        function(before, after)
-        slope(before, after)
+    for name, scalar in SCALARS.items():
+        before, after = scalar.inner * x, np.empty_like(x)
+        scalar.value(torch.from_numpy(before), out=torch.from_numpy(after))
+        scalar.slope(before, after)
         of_torch, slope_of_torch, _ = ACTIVATIONS[name]
         value = of_torch(torch.from_numpy(x))
-        np.testing.assert_allclose(after, value.numpy(), rtol=1e-14, atol=1e-14)
-        np.testing.assert_allclose(before, slope_of_torch(torch.from_numpy(x), value).numpy(), rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(scalar.outer * after + scalar.shift, value.numpy(), rtol=1e-13, atol=1e-14)
+        slope = scalar.outer * scalar.inner * before
+        np.testing.assert_allclose(slope, slope_of_torch(torch.from_numpy(x), value).numpy(), rtol=1e-13, atol=1e-14)
 
 
 def test_descent_sees_the_same_loss_and_gradient_and_counts_evaluations() -> None:
