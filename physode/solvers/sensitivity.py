@@ -17,6 +17,9 @@ from physode.solvers.runge_kutta import Stages, Tableau
 
 __all__ = ["trajectory_derivatives"]
 
+BLOCK = 10_000
+"""Stages at which the field is differentiated by its state at once: what hidden layers need for that is far more than the result."""
+
 
 def _by_slopes(tableau: Tableau, by_state: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """Differentiate what each step adds to the state, from its last stage back: these are small matrices.
@@ -64,7 +67,8 @@ def trajectory_derivatives(
     """
     *lead, n_steps, n_stages, n = stages.inner.shape
     u = stages.inputs.expand(*lead[:-1], *stages.inputs.shape)
-    by_state = field.state_jacobian(stages.time.flatten(), stages.inner.flatten(-4, -2), u.flatten(-4, -2)).detach()
+    points = (stages.time.flatten().split(BLOCK), stages.inner.flatten(-4, -2).split(BLOCK, -2), u.flatten(-4, -2).split(BLOCK, -2))
+    by_state = torch.cat([field.state_jacobian(*block).detach() for block in zip(*points, strict=True)], dim=-3)
     by_start, by_slope = _by_slopes(tableau, by_state.view(*lead, n_steps, n_stages, n, n), grid.step)
     pieces: tuple[Tensor, ...] = ()
     if by_parameters:
