@@ -67,8 +67,10 @@ def trajectory_derivatives(
     """
     *lead, n_steps, n_stages, n = stages.inner.shape
     u = stages.inputs.expand(*lead[:-1], *stages.inputs.shape)
-    points = (stages.time.flatten().split(BLOCK), stages.inner.flatten(-4, -2).split(BLOCK, -2), u.flatten(-4, -2).split(BLOCK, -2))
-    by_state = torch.cat([field.state_jacobian(*block).detach() for block in zip(*points, strict=True)], dim=-3)
+    time, states, inputs = stages.time.flatten(), stages.inner.flatten(-4, -2), u.flatten(-4, -2)
+    blocks = [slice(first, first + BLOCK) for first in range(0, max(1, len(time)), BLOCK)]
+    by_block = [field.state_jacobian(time[block], states[..., block, :], inputs[..., block, :]).detach() for block in blocks]
+    by_state = torch.cat(by_block, dim=-3)
     by_start, by_slope = _by_slopes(tableau, by_state.view(*lead, n_steps, n_stages, n, n), grid.step)
     pieces: tuple[Tensor, ...] = ()
     if by_parameters:
