@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lbfgs": {"optimizer": "lbfgs", "max_iterations": 10},
     "adam": {"optimizer": "adam", "max_iterations": 10},
     "implicit": {"solver": "implicit-midpoint", "max_iterations": 5},  # one round of L-BFGS
-    "adaptive": {"solver": "dopri5", "max_iterations": 5},
+    "adaptive": {"solver": "dopri5", "max_iterations": 2},
 }
 
 
@@ -63,7 +63,7 @@ def test_single_precision_in_every_family(record: xr.Dataset, name: str, tmp_pat
 def test_no_tensor_is_made_on_a_default_device(record: xr.Dataset, name: str, how: str) -> None:
     """A tensor made without naming the device lies on the meta device here, and cannot meet one that was asked for on the CPU."""
     with torch.device("meta"):
-        model = get(name, **{"hidden": (3,), "device": "cpu", **SETTINGS[how], "max_iterations": 5})
+        model = get(name, **{"hidden": (3,), "device": "cpu", "max_iterations": 5, **SETTINGS[how]})
         model.fit(record, validation=record.isel(trajectory=[0], time=slice(10)))
         run = model.predict(record, warmup=3)
         slopes = model.rhs(0.0, model.sample_states(3, seed=0))
