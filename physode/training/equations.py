@@ -50,7 +50,7 @@ class AbstractEquations(ABC):
         Returns
         -------
         change : Tensor, shape (members, n_parameters)
-            Not finite where the equations cannot be solved.
+            Of no use where the equations cannot be solved, not finite or at random: whether a step is better is for the caller to see.
         shift : Tensor, shape (members, batch, n_states)
             Of the initial states.
         """
