@@ -28,6 +28,9 @@ class AbstractField(nn.Module, ABC):
         Whether positions move by the momenta alone and momenta by the positions alone, as the leapfrog method needs.
     second_order : bool
         Whether z = [x, v] with dx/dt = v.
+    first_precision : float
+        Prior precision, at the start of a fit, of what bends the field's law (the first of the groups in `penalty_groups` that stand
+        together): the larger, the longer motion is taken to follow the law alone.
     n_members : int or None
         Number of members that are evaluated together (`physode.fields.members.stack`): every parameter, every state and every result
         then has a leading dimension of members. None for a field by itself.
@@ -37,6 +40,7 @@ class AbstractField(nn.Module, ABC):
     n_inputs: int
     separable: bool = False
     second_order: bool = False
+    first_precision: float = 10.0
     n_members: int | None = None
 
     @abstractmethod

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from physode.fields.base import AbstractField
 from physode.fields.mlp import LinearPlusMLP, summed_products
 
-__all__ = ["HamiltonianField"]
+__all__ = ["HamiltonianField", "turn"]
 
 
 class HamiltonianField(AbstractField):
@@ -78,7 +78,7 @@ class HamiltonianField(AbstractField):
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Differentiate by hand; see `AbstractField.state_jacobian`."""
         hessians = [net.hessian(part) + 0.5 * (matrix + matrix.mT).unsqueeze(-3) for part, net, matrix in self._terms(z)]
-        return _turn(_block_diagonal(hessians), self.n_positions)
+        return turn(_block_diagonal(hessians), self.n_positions, dim=-2)
 
     def _terms(self, z: Tensor) -> Iterator[tuple[Tensor, LinearPlusMLP, Tensor]]:
         """What each term of H depends on, with its network and its quadratic form."""
@@ -113,9 +113,10 @@ class HamiltonianField(AbstractField):
         return evaluate
 
 
-def _turn(gradient_rows: Tensor, n: int) -> Tensor:
-    """From derivatives of dH/d[q, p] to derivatives of d[q, p]/dt, along the last dimension but one."""
-    return torch.cat([gradient_rows[..., n:, :], -gradient_rows[..., :n, :]], dim=-2)
+def turn(gradient: Tensor, n: int, dim: int = -1) -> Tensor:
+    """From dH/d[q, p] to d[q, p]/dt along a dimension, of which the first n are positions."""
+    by_position, by_momentum = gradient.tensor_split([n], dim=dim)
+    return torch.cat([by_momentum, -by_position], dim=dim)
 
 
 def _block_diagonal(blocks: list[Tensor]) -> Tensor:

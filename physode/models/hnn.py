@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from torch import Tensor
 
 from physode.errors import DataError, unknown_name
 from physode.fields import AbstractField, HamiltonianField, LogarithmicField
@@ -39,8 +38,9 @@ class HamiltonianNeuralODE(AbstractModel):
         Whether H = T(p) + V(q), as the leapfrog solver needs (in linear coordinates).
     coordinates : {"linear", "log"}, default "linear"
         "log": q and p are logarithms of positive states x and y, dx/dt = x dH/dlog y and dy/dt = -y dH/dlog x, as of predators and
-        prey [3]_. Every state must be measured and positive; noise is additive in the states themselves, so that
-        where ``<state>_noise_std`` is given, a measurement may lie a little below zero.
+        prey [3]_; the law that H starts from, a'[x, y] + b'[log x, log y], is that of Lotka and Volterra. Every state must be measured and
+        positive; noise is additive in the states themselves, so that where ``<state>_noise_std`` is given, a measurement may lie a
+        little below zero.
     hidden, activation, solver, gradient, optimizer, max_iterations, tolerance
         See `AbstractModel`.
 
@@ -97,19 +97,17 @@ class HamiltonianNeuralODE(AbstractModel):
         over time; in logarithmic coordinates, those of 1 over time.
         """
         dynamics = self._fitted()
-        scaling, field = dynamics.scaling, dynamics.field
+        scaling, field = dynamics.scaling, cast(HamiltonianField | LogarithmicField, dynamics.field)
         n = len(dynamics.layout.states) // 2
         if isinstance(field, LogarithmicField):
-            inner, coordinates = cast(HamiltonianField, field.inner), field.logarithms
             size = 1 / float(field.spread[0] * field.spread[n]) / scaling.time_scale
         else:
-            inner, coordinates = cast(HamiltonianField, field), _as_they_are
             size = scaling.scale[0] * scaling.scale[n] / scaling.time_scale
 
         def raw(states: Array) -> Array:
             scaled = dynamics._tensor((np.asarray(states, dtype=np.float64) - scaling.mean) / scaling.scale)
             with torch.no_grad():
-                return to_numpy(inner.hamiltonian(coordinates(scaled))) * size
+                return to_numpy(field.hamiltonian(scaled)) * size
 
         return np.asarray(raw(z) - raw(dynamics.reference).mean())
 
@@ -157,10 +155,6 @@ class HamiltonianNeuralODE(AbstractModel):
                 momentum[..., k] = value[..., layout.observed.index(name)]
                 force[..., k] = first[..., layout.observed.index(name)]
         return np.concatenate([value[..., q], momentum], axis=-1), np.concatenate([first[..., q], force], axis=-1)
-
-
-def _as_they_are(z: Tensor) -> Tensor:
-    return z
 
 
 def _refuse_without_logarithm(layout: Layout, ds: xr.Dataset) -> None:

@@ -29,9 +29,9 @@ from physode.training.windows import Windows, cut_windows
 
 __all__ = ["FAR", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
 
-FIRST_PRECISION, LINEAR_FIRST = 0.1, 10.0
-"""Prior precisions that a fit starts from: that of the network which bends a linear law is the larger, so that motion is taken for linear
-until the record says otherwise."""
+FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
+"""Prior precision that a fit starts from, and that of what bends a field's law where no evidence changes it; where it does, the field
+says its start."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -100,7 +100,8 @@ class Stages:
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = torch.where(known, noise.square(), noise.square().clamp(min=1e-6))
         precision = noise.new_full((len(noise), len(self.groups)), FIRST_PRECISION)
-        precision[:, [first for first, _ in self.ordered]] = LINEAR_FIRST
+        bend = self.single.first_precision if self._by_curvature else FIXED_BEND
+        precision[:, [first for first, _ in self.ordered]] = bend
         return Evidence(variance, precision, self.groups, known, self.ordered)
 
     def warm_start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from physode.fields import AbstractField, FirstOrderField, HamiltonianField, LogarithmicField, PortHamiltonianField, SecondOrderField
 
@@ -75,10 +76,40 @@ def test_a_field_in_logarithms_moves_each_state_in_proportion_to_itself() -> Non
     field.spread.copy_(spread)
     states, nothing = random_states(4).exp(), torch.zeros(6, 0)
     z, w = states - shift, spread * (states / shift).log()
-    expected = states / spread * inner(states[:, 0], w, nothing)
+    with torch.no_grad():
+        field.growth.copy_(torch.tensor([0.3, -1.0, 2.0, 0.7], dtype=torch.float64))
+    push = field.growth * states / spread
+    expected = states / spread * (inner(states[:, 0], w, nothing) + torch.cat([push[:, 2:], -push[:, :2]], dim=1))
     torch.testing.assert_close(field(z[:, 0], z, nothing), expected, rtol=1e-12, atol=1e-12)
     gone = field(z[:, 0], -shift - random_states(4).exp(), nothing).detach()
     assert bool(gone.isfinite().all()) and float(gone.abs().max()) < 1e-3
+
+
+def test_a_field_in_logarithms_conserves_its_energy() -> None:
+    field = LogarithmicField(hamiltonian(separable=True)).double()
+    with torch.no_grad():
+        field.growth.copy_(torch.tensor([0.3, -1.0, 2.0, 0.7], dtype=torch.float64))
+    z = (random_states(4).exp() - 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(field.hamiltonian(z).sum(), z)
+    slope = field(z[:, 0], z, torch.zeros(6, 0)).detach()
+    size = (gradient * slope).abs().sum(1)
+    assert float(size.min()) > 1e-3
+    assert float(((gradient * slope).sum(1).abs() / size).max()) < 1e-12
+
+
+def test_the_law_of_a_field_in_logarithms_is_that_of_lotka_and_volterra() -> None:
+    field = LogarithmicField(HamiltonianField(1, 0, (3,), "tanh")).double()
+    assert field.penalty_groups()[-1][-1] == ["growth", "inner.nets.0.linear.weight"]
+    for parameter in field.parameters():
+        nn.init.zeros_(parameter)
+    alpha, beta, gamma, delta = 1.1, 0.4, 0.7, 0.2
+    with torch.no_grad():
+        field.growth.copy_(torch.tensor([-delta, -beta], dtype=torch.float64))
+        dict(field.named_parameters())["inner.nets.0.linear.weight"].copy_(torch.tensor([[gamma, alpha]], dtype=torch.float64))
+    x, y = states = random_states(2).exp().T
+    z = states.T - 1
+    expected = torch.stack([alpha * x - beta * x * y, delta * x * y - gamma * y], dim=1)
+    torch.testing.assert_close(field(z[:, 0], z, torch.zeros(6, 0)).detach(), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("convex", [False, True])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
 
 import physode
 from physode import systems
@@ -38,6 +40,29 @@ def test_keeps_its_energy_and_positive_states(model: physode.HamiltonianNeuralOD
     z = np.stack([run["x"].values[0], run["y"].values[0]], axis=1)
     assert z.min() > 0
     assert np.ptp(model.hamiltonian(z)) < 1e-3
+
+
+def test_a_few_noisy_points_of_lotka_and_volterra_leave_its_law_unbent() -> None:
+    ds = predators_and_prey(0.1, 41)
+    field = physode.HamiltonianNeuralODE(coordinates="log").fit(ds, seed=0).dynamics_.field
+    parameters = {name: parameter.detach() for name, parameter in field.named_parameters()}
+    assert float(parameters["growth"].abs().min()) > 0.1
+    bends = [parameter for name, parameter in parameters.items() if "layers.1" in name or "quadratic" in name]
+    assert max(float(parameter.abs().max()) for parameter in bends) < 1e-3
+
+
+def test_a_record_of_another_law_bends_it() -> None:
+    def slope(_: float, state: NDArray[np.float64]) -> list[float]:
+        x, y = state
+        return [x * (1 - 1.2 * y**1.5 / (1 + 0.2 * y**1.5)), y * (x**2 / (1 + 0.3 * x**2) - 0.7)]
+
+    time = np.linspace(0.0, 30.0, 301)
+    true = solve_ivp(slope, (0.0, 30.0), [2.2, 1.0], t_eval=time, rtol=1e-9, atol=1e-9).y
+    ds = physode.from_numpy(time[:101], true.T[None, :101], states=["x", "y"])
+    ds["y"].attrs["conjugate_to"] = "x"
+    run = physode.HamiltonianNeuralODE(coordinates="log").fit(ds, seed=0).simulate({"x": 2.2, "y": 1.0}, time)
+    error = np.stack([run["x"].values[0], run["y"].values[0]]) - true
+    assert np.sqrt(np.mean(error[:, 101:] ** 2)) < 2e-3
 
 
 def test_the_energy_has_the_units_of_the_motion_for_every_pair() -> None:
