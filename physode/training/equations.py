@@ -9,8 +9,8 @@ as many equations as residuals, which are fewer where a network follows a short 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,59 +18,65 @@ import torch
 from torch import Tensor
 
 from physode.training.evidence import Determined, Evidence
+from physode.training.per_member import PerMember
 from physode.training.problem import AbstractProblem, Linearised
 
-__all__ = ["AbstractEquations", "DualEquations", "NormalEquations", "gather", "is_dual"]
+__all__ = ["AbstractEquations", "DualEquations", "NormalEquations", "Step", "gather", "is_dual"]
 
+KEPT = 4_000_000
+"""Most derivatives of residuals by parameters that are kept of each member, once normal equations are made of them."""
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class AbstractEquations(ABC):
+class Step:
+    """A damped step.
+
+    Attributes
+    ----------
+    change : Tensor, shape (members, n_parameters)
+        Of no use where the equations cannot be solved, not finite or at random: whether a step is better is for the caller to see.
+    shift : Tensor, shape (members, batch, n_states)
+        Of the initial states.
+    against : callable or None
+        Maps residuals r, of the shape of `Linearised.residual`, to the change and shift that answer them, -(J'J + R)^-1 J'r; None
+        where `Linearised` was not kept.
+    """
+
+    change: Tensor
+    shift: Tensor
+    against: Callable[[Tensor], tuple[Tensor, Tensor]] | None
+
+
+@dataclass(frozen=True)
+class AbstractEquations(PerMember, ABC):
     """Linearised residuals around one point of each member.
 
     Attributes
     ----------
+    linearised : Linearised or None
+        What the equations are made of; None where nobody asked for it, or where it is too much to keep.
     initial_hessian : Tensor, shape (members, batch, n_states, n_states)
         One block for each initial state, with its prior.
     precision : Tensor, shape (members, batch, n_states)
         Prior precision of the initial states, as theta's is the evidence's.
     """
 
+    linearised: Linearised | None
     initial_hessian: Tensor
     precision: Tensor
 
     @abstractmethod
-    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> Step:
         """Solve for a damped step from theta.
 
         Marquardt 1963: what is added to the diagonal is `damping`, shape (members,), times the diagonal's mean for the parameters, and
         times the diagonal itself for the initial states.
-
-        Returns
-        -------
-        change : Tensor, shape (members, n_parameters)
-            Of no use where the equations cannot be solved, not finite or at random: whether a step is better is for the caller to see.
-        shift : Tensor, shape (members, batch, n_states)
-            Of the initial states.
         """
 
     @abstractmethod
     def determined(self, evidence: Evidence) -> Determined:
         """Count the parameters that the residuals determine, rather than the prior."""
-
-    def take(self, which: Tensor) -> AbstractEquations:
-        """Keep some members, given by a mask."""
-        return self if bool(which.all()) else type(self)(*(getattr(self, part.name)[which] for part in fields(self)))
-
-    def put(self, which: Tensor, others: AbstractEquations) -> AbstractEquations:
-        """Replace some members; these equations are used up."""
-        if bool(which.all()):
-            return others
-        parts = [getattr(self, part.name) for part in fields(self)]
-        for part, other in zip(parts, fields(others), strict=True):
-            part[which] = getattr(others, other.name)
-        return type(self)(*parts)
 
     def _damped_initial(self, damping: Tensor) -> Tensor:
         """What damping adds to the diagonal of the initial states, shape (members, batch, n_states)."""
@@ -101,62 +107,68 @@ class NormalEquations(AbstractEquations):
     mixed: Tensor
 
     @classmethod
-    def of(cls, parts: Iterable[Linearised]) -> NormalEquations:
+    def of(cls, parts: Iterable[Linearised], *, keep: bool) -> NormalEquations:
         """Add up linearised residuals, one part after the other."""
         hessian: Any = 0.0
         gradient: Any = 0.0
         blocks: list[tuple[Tensor, ...]] = []
+        kept: list[Linearised] = []
         for part in parts:
-            root = part.root[..., None]
-            a, b, r = part.by_initial * root, part.by_parameters * root, part.residual[..., None]
-            flat, precision = b.flatten(1, 2), part.precision.expand_as(part.pull)
-            hessian, gradient = hessian + flat.mT @ flat, gradient + (flat.mT @ r.flatten(1, 2))[..., 0]
-            blocks.append((a.mT @ a + torch.diag_embed(precision), precision, (a.mT @ r)[..., 0] + part.pull, a.mT @ b))
+            a, b = part.weighted_by_initial, part.by_parameters * part.root[..., None]
+            flat, (by_parameters, by_initial) = b.flatten(1, 2), part.slope(part.residual)
+            hessian, gradient = hessian + flat.mT @ flat, gradient + by_parameters
+            blocks.append((a.mT @ a + torch.diag_embed(part.precision), part.precision, by_initial + part.pull, a.mT @ b))
+            kept += [part] * keep
         initial_hessian, precision, initial_gradient, mixed = (torch.cat(each, dim=1) for each in zip(*blocks, strict=True))
-        return cls(initial_hessian, precision, hessian, gradient, initial_gradient, mixed)
+        whole = Linearised.join(kept) if keep else None
+        return cls(whole, initial_hessian, precision, hessian, gradient, initial_gradient, mixed)
 
-    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> Step:
         """See `AbstractEquations.step`."""
-        penalty = evidence.per_parameter(theta)
-        reduced, gradient, solved = self._eliminate(self._damped_initial(damping))
+        penalty, blocks = evidence.per_parameter(theta), self.initial_hessian + torch.diag_embed(self._damped_initial(damping))
+        reduced, solved = self._eliminate(blocks)
         diagonal = reduced.diagonal(dim1=1, dim2=2).add_(penalty)
         diagonal.add_((damping * diagonal.mean(1) + TINY)[:, None])
         factor, _ = torch.linalg.cholesky_ex(reduced)
-        change = -torch.cholesky_solve((gradient + penalty * theta)[..., None], factor)
-        pulled = (solved.flatten(1, 2)[..., :-1] @ change).view(solved.shape[:-1])
-        return change[..., 0], -(solved[..., -1] + pulled)
+
+        def solve(gradient: Tensor, initial_gradient: Tensor) -> tuple[Tensor, Tensor]:
+            own, _ = torch.linalg.solve_ex(blocks, initial_gradient[..., None])
+            eliminated = gradient[..., None] - self.mixed.flatten(1, 2).mT @ own.flatten(1, 2)
+            change = -torch.cholesky_solve(eliminated, factor)
+            shift = -(own[..., 0] + (solved.flatten(1, 2) @ change).view(own.shape[:-1]))
+            return change[..., 0], shift
+
+        whole = self.linearised
+        against = None if whole is None else lambda residual: solve(*whole.slope(residual))
+        return Step(*solve(self.gradient + penalty * theta, self.initial_gradient), against)
 
     def determined(self, evidence: Evidence) -> Determined:
         """See `AbstractEquations.determined`."""
-        reduced, gradient, _ = self._eliminate(torch.zeros_like(self.precision))
-        reduced.diagonal(dim1=1, dim2=2).add_(evidence.per_parameter(gradient))
+        reduced, _ = self._eliminate(self.initial_hessian)
+        reduced.diagonal(dim1=1, dim2=2).add_(evidence.per_parameter(self.gradient))
         factor, failed = torch.linalg.cholesky_ex(reduced)
         factor[failed > 0] = torch.eye(reduced.shape[1], dtype=reduced.dtype, device=reduced.device)
         posterior = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
         by_group = torch.empty_like(evidence.precision)
         for i, group in enumerate(evidence.groups):
             by_group[:, i] = len(group) - evidence.precision[:, i] * posterior[:, group].sum(1)
-        free = gradient.shape[1] - sum(len(group) for group in evidence.groups)
+        free = self.gradient.shape[1] - sum(len(group) for group in evidence.groups)
         initial, sound = self._determined_initial()
         return Determined(by_group, free + initial, sound & (failed == 0))
 
-    def _eliminate(self, added: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Schur complement of the initial states, to whose diagonal something is added.
+    def _eliminate(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
+        """Schur complement of the initial states, of given blocks.
 
         Returns
         -------
         hessian : Tensor, shape (members, n_parameters, n_parameters)
             New, and free to be changed.
-        gradient : Tensor, shape (members, n_parameters)
-        solved : Tensor, shape (members, batch, n_states, n_parameters + 1)
-            Initial-state blocks solved against the mixed block and, in the last column, against their gradient.
+        solved : Tensor, shape (members, batch, n_states, n_parameters)
+            The blocks solved against the mixed block.
         """
-        blocks = self.initial_hessian + torch.diag_embed(added)
-        solved, singular = torch.linalg.solve_ex(blocks, torch.cat([self.mixed, self.initial_gradient[..., None]], dim=3))
+        solved, singular = torch.linalg.solve_ex(blocks, self.mixed)
         solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
-        turned, flat = self.mixed.flatten(1, 2).mT, solved.flatten(1, 2)
-        hessian = torch.baddbmm(self.hessian, turned, flat[..., :-1], alpha=-1)
-        return hessian, self.gradient - (turned @ flat[..., -1:])[..., 0], solved
+        return torch.baddbmm(self.hessian, self.mixed.flatten(1, 2).mT, solved.flatten(1, 2), alpha=-1), solved
 
 
 @dataclass(frozen=True)
@@ -167,48 +179,41 @@ class DualEquations(AbstractEquations):
     ----------
     grams : Tensor, shape (members, n_groups, rows, rows)
         Products of the derivatives by the parameters of each group with their transpose, weighted.
-    by_parameters : Tensor, shape (members, rows, n_parameters)
-        Without weights.
-    root, residual : Tensor, shape (members, rows)
-        The residual is weighted.
     by_initial : Tensor, shape (members, batch, rows of one trajectory, n_states)
         Weighted.
-    pull : Tensor, shape (members, batch, n_states)
-        Gradient of the initial states' prior.
     """
 
+    linearised: Linearised
     grams: Tensor
-    by_parameters: Tensor
-    root: Tensor
-    residual: Tensor
     by_initial: Tensor
-    pull: Tensor
 
     @classmethod
     def of(cls, parts: Iterable[Linearised], groups: Sequence[Tensor]) -> DualEquations:
         """Multiply linearised residuals with each other."""
-        parts = list(parts)
-        whole = Linearised(*(_joined([getattr(part, one.name) for part in parts]) for one in fields(Linearised)))
-        by_parameters, root = whole.by_parameters.flatten(1, 2), whole.root.flatten(1)
+        whole = Linearised.join(list(parts))
+        by_parameters, root, a = whole.by_parameters.flatten(1, 2), whole.root.flatten(1), whole.weighted_by_initial
         columns = [by_parameters[..., _contiguous(group)] for group in groups]
         grams = torch.stack([each @ each.mT for each in columns], dim=1)
         grams *= root[:, None, :, None] * root[:, None, None, :]
-        a, precision = whole.by_initial * whole.root[..., None], whole.precision.expand_as(whole.pull).contiguous()
-        hessian = a.mT @ a + torch.diag_embed(precision)
-        return cls(hessian, precision, grams, by_parameters, root, whole.residual.flatten(1), a, whole.pull)
+        return cls(whole, a.mT @ a + torch.diag_embed(whole.precision), whole.precision, grams, a)
 
-    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> Step:
         """See `AbstractEquations.step`."""
         penalty, added = evidence.per_parameter(theta), self._damped_initial(damping)
         damped = damping * self._mean_diagonal(penalty, added) + TINY
         precision, initial = penalty + damped[:, None], self.precision + added
         factor, _ = torch.linalg.cholesky_ex(self._matrix(evidence.precision + damped[:, None], initial))
-        slope, rest = penalty * theta, (self.by_initial @ (self.pull / initial)[..., None]).flatten(1)
-        right = self.residual - rest - self.root * (self.by_parameters @ (slope / precision)[..., None])[..., 0]
-        y = torch.cholesky_solve(right[..., None], factor)
-        change = -(slope + (self.by_parameters.mT @ (self.root[..., None] * y))[..., 0]) / precision
-        shift = -(self.pull + (self.by_initial.mT @ y.view(*self.by_initial.shape[:-1], 1))[..., 0]) / initial
-        return change, shift
+
+        def solve(residual: Tensor, slope: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+            right = residual - self.linearised.along(slope / precision, pull / initial)
+            y = torch.cholesky_solve(right.flatten(1)[..., None], factor)
+            by_parameters, by_initial = self.linearised.slope(y.view(residual.shape))
+            return -(slope + by_parameters) / precision, -(pull + by_initial) / initial
+
+        def against(residual: Tensor) -> tuple[Tensor, Tensor]:
+            return solve(residual, torch.zeros_like(theta), torch.zeros_like(initial))
+
+        return Step(*solve(self.linearised.residual, penalty * theta, self.linearised.pull), against)
 
     def determined(self, evidence: Evidence) -> Determined:
         """See `AbstractEquations.determined`."""
@@ -249,16 +254,13 @@ def is_dual(n_rows: int, n_parameters: int, groups: Sequence[Tensor]) -> bool:
     return n_rows <= n_parameters == sum(len(group) for group in groups)
 
 
-def gather(problem: AbstractProblem, parts: Iterable[Linearised], evidence: Evidence, n_parameters: int) -> AbstractEquations:
-    """Collect linearised residuals in the smaller form."""
+def gather(
+    problem: AbstractProblem, parts: Iterable[Linearised], evidence: Evidence, n_parameters: int, *, keep: bool
+) -> AbstractEquations:
+    """Collect linearised residuals in the smaller form, and keep them as well where that is asked for and they are not too many."""
     if is_dual(problem.n_rows, n_parameters, evidence.groups):
         return DualEquations.of(parts, evidence.groups)
-    return NormalEquations.of(parts)
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    """Join along the trajectories, which `Linearised.precision` has first and all others have second."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=0 if parts[0].ndim == 2 else 1)
+    return NormalEquations.of(parts, keep=keep and problem.n_rows * n_parameters <= KEPT)
 
 
 def _contiguous(positions: Tensor) -> slice | Tensor:

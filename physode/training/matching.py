@@ -54,6 +54,10 @@ class MatchingProblem(AbstractProblem):
         slopes: Tensor = self.vector_field(*self._at(members))
         return slopes - self.derivatives[members]
 
+    def weighted(self, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Tensor:
+        """See `AbstractProblem.weighted`."""
+        return (path[0] * weight.sqrt()[:, None]).flatten(1)[:, None]
+
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         """Zero: there are no initial states."""
         return self.states.new_zeros(len(members))
@@ -67,9 +71,9 @@ class MatchingProblem(AbstractProblem):
         each = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(*states.shape[:-1], 1, n, n)
         pieces = self.vector_field.pull_back(t, states.unsqueeze(-2), inputs.unsqueeze(-2), each)
         by_parameters = torch.cat(pieces, dim=-1).flatten(1, 2)[:, None]
-        share = weight.sqrt()[:, None]
-        residual, root = (each.flatten(1)[:, None] for each in (path[0] * share, share.expand_as(path[0])))
-        yield Linearised(residual, by_parameters[..., :0], by_parameters, root, theta.new_zeros(1, 0), theta.new_zeros(len(theta), 1, 0))
+        root = weight.sqrt()[:, None].expand_as(path[0]).flatten(1)[:, None]
+        nothing = theta.new_zeros(len(theta), 1, 0)
+        yield Linearised(self.weighted(path, weight, members), by_parameters[..., :0], by_parameters, root, nothing, nothing)
 
     def _at(self, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Time (the field does not depend on it), states and inputs."""

@@ -7,10 +7,13 @@ All members of a fit are treated at once (one member is the usual case): every t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
+
+from physode.training.per_member import PerMember
 
 __all__ = ["AbstractProblem", "Evaluation", "Linearised"]
 
@@ -32,8 +35,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Linearised:
-    """Residuals of some trajectories around one point of each member, and their derivatives.
+class Linearised(PerMember):
+    """Residuals of some trajectories around one point of each member, and their derivatives, each in memory of its own.
 
     Attributes
     ----------
@@ -45,7 +48,7 @@ class Linearised:
         Without the weights.
     root : Tensor, shape (members, batch, rows)
         Root of each row's weight, zero where nothing was measured.
-    precision : Tensor, shape (batch, n_states)
+    precision : Tensor, shape (members, batch, n_states)
         Prior precision of the initial states.
     pull : Tensor, shape (members, batch, n_states)
         Precision times the initial states' distance from their prior's mean.
@@ -57,6 +60,26 @@ class Linearised:
     root: Tensor
     precision: Tensor
     pull: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[Linearised]) -> Linearised:
+        """All trajectories as one part."""
+        return parts[0] if len(parts) == 1 else cls(*(torch.cat([getattr(part, one.name) for part in parts], dim=1) for one in fields(cls)))
+
+    @property
+    def weighted_by_initial(self) -> Tensor:
+        """Shape (members, batch, rows, n_states)."""
+        return self.by_initial * self.root[..., None]
+
+    def along(self, change: Tensor, shift: Tensor) -> Tensor:
+        """What the residuals gain, to first order, by a change of the parameters and a shift of the initial states, shape of `residual`."""
+        by_parameters = (self.by_parameters.flatten(1, 2) @ change[..., None]).view(self.residual.shape)
+        return self.root * (by_parameters + (self.by_initial @ shift[..., None])[..., 0])
+
+    def slope(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply residuals by the derivatives: (members, n_parameters) and (members, batch, n_states)."""
+        weighted = (self.root * residual)[..., None]
+        return (self.by_parameters.flatten(1, 2).mT @ weighted.flatten(1, 2))[..., 0], (self.by_initial.mT @ weighted)[..., 0]
 
 
 class AbstractProblem(ABC):
@@ -79,6 +102,10 @@ class AbstractProblem(ABC):
     @abstractmethod
     def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
         """Residuals at theta, shape (members, n_parameters), and initial states, shape (members, batch, n_states)."""
+
+    @abstractmethod
+    def weighted(self, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Tensor:
+        """All residuals at a point as `linearise` gives them, (members, batch, rows), from what `evaluate` gave there."""
 
     @abstractmethod
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:

@@ -79,6 +79,10 @@ class ShootingProblem(AbstractProblem):
         sound = total.isfinite().all(1, keepdim=True)
         return Evaluation(torch.where(sound, total, torch.inf), (stages.states, stages.inner))
 
+    def weighted(self, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Tensor:
+        """See `AbstractProblem.weighted`."""
+        return self._weighted(path[0], weight, members, slice(None))
+
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         """See `AbstractProblem.prior_cost`."""
         return (self.prior.precision * (initial - self.prior.mean[members]).square()).sum((1, 2))
@@ -104,11 +108,14 @@ class ShootingProblem(AbstractProblem):
         if self.observed != tuple(range(states.shape[-1])):
             observed = list(self.observed)
             by_initial, by_parameters = by_initial[..., observed, :], by_parameters[..., observed, :]
-        share = weight.sqrt()[:, None, None]
-        precision, mean = self.prior.precision[rows], self.prior.mean[:, rows][members]
-        residual, root = (self._residual(states, members, rows) * share).flatten(2), (share * self.root[rows]).flatten(2)
-        pull = precision * (initial[:, rows] - mean)
+        root = (weight.sqrt()[:, None, None] * self.root[rows]).flatten(2)
+        pull = self.prior.precision[rows] * (initial[:, rows] - self.prior.mean[:, rows][members])
+        precision = self.prior.precision[rows].expand_as(pull).contiguous()
+        residual = self._weighted(states, weight, members, rows)
         return Linearised(residual, by_initial.flatten(2, 3), by_parameters.flatten(2, 3), root, precision, pull)
+
+    def _weighted(self, states: Tensor, weight: Tensor, members: Tensor, rows: slice) -> Tensor:
+        return (self._residual(states, members, rows) * weight.sqrt()[:, None, None]).flatten(2)
 
     def _residual(self, states: Tensor, members: Tensor, rows: slice) -> Tensor:
         """Integrated states, at all grid points, minus measurements; zero where there is none."""

@@ -124,7 +124,7 @@ class Stages:
         tell: dict[str, Any] = {"report": report, "tolerance": 0.01}
         start = self.fitted.theta
         if self._by_curvature:
-            search = partial(levenberg_marquardt, problem, start, states[:, :1, :0], evidence, iterations=15, **tell)
+            search = partial(levenberg_marquardt, problem, start, states[:, :1, :0], evidence, iterations=15, accelerate=False, **tell)
         else:
             search = partial(match_by_descent, problem, start, evidence, iterations=30, **tell)
         with torch.set_grad_enabled(not self._by_curvature):
@@ -322,7 +322,8 @@ class Stages:
 
         if self._by_curvature and isinstance(solver, RungeKuttaSolver):
             shooting = ShootingProblem(self.stacked, batch, self.observed, prior, solver.tableau, self.max_step)
-            search = partial(levenberg_marquardt, shooting, theta, prior.mean, evidence, report=reporter(shooting), **limits)
+            steps: dict[str, Any] = {"report": reporter(shooting), "accelerate": True, **limits}
+            search = partial(levenberg_marquardt, shooting, theta, prior.mean, evidence, **steps)
             with torch.no_grad():
                 return shooting, self._run(shooting, evidence, search)
         set_theta(self.single, theta)

@@ -36,16 +36,20 @@ class LinearProblem(AbstractProblem):
         residual = self.residual(theta, initial)
         return Evaluation(residual.square().sum((1, 2))[:, None], (residual,))
 
+    def weighted(self, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Tensor:
+        return path[0] * weight.sqrt()[..., None]
+
     def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
         return (self.initial_precision * initial.square()).sum((1, 2))
 
     def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
         (residual,) = path
         torch.testing.assert_close(residual, self.residual(theta, initial))
-        root = weight.sqrt()[..., None].expand_as(residual)
-        by_parameters = self.design.expand(len(theta), -1, -1, -1)
+        root = weight.sqrt()[..., None].expand_as(residual).clone()
+        by_parameters = self.design.expand(len(theta), -1, -1, -1).clone()
         pull = self.initial_precision * initial
-        yield Linearised(residual * root, torch.ones_like(residual)[..., None], by_parameters, root, self.initial_precision, pull)
+        precision = self.initial_precision.expand_as(pull).contiguous()
+        yield Linearised(residual * root, torch.ones_like(residual)[..., None], by_parameters, root, precision, pull)
 
 
 TRUTH = torch.tensor([1.5, -2.0, 0.5, 3.0], dtype=torch.float64)
@@ -86,7 +90,7 @@ def run(linear: LinearProblem, hyper: Evidence, iterations: int = 30) -> tuple[P
         assert moved.tolist() == [0]
         path.append(copy.deepcopy(point))
 
-    point = levenberg_marquardt(linear, *start, hyper, iterations=iterations, tolerance=1e-6, report=report)
+    point = levenberg_marquardt(linear, *start, hyper, iterations=iterations, tolerance=1e-6, report=report, accelerate=True)
     return point, path
 
 
@@ -102,6 +106,52 @@ def test_a_linear_problem_is_solved_exactly_in_a_few_steps() -> None:
     assert far[0] < 0.05 and far[1] < 1e-3 and far[2] < 1e-6  # theta and the initial states arrive together
     objective = [float(p.squares) for p in path]
     assert objective == sorted(objective, reverse=True)
+
+
+@dataclass
+class Valley(AbstractProblem):
+    """A narrow bent valley: residuals 10 (y - x^2) and 0.1 (1 - x), after Rosenbrock 1960; each a trajectory without an initial state."""
+
+    n_evaluations: int = field(default=0, init=False)
+    n_rows: int = field(default=2, init=False)
+    counts: Tensor = field(default_factory=lambda: torch.tensor([2.0], dtype=torch.float64))
+
+    def evaluate(self, theta: Tensor, initial: Tensor, members: Tensor) -> Evaluation:
+        self.n_evaluations += 1
+        x, y = theta.T
+        residual = torch.stack([10 * (y - x**2), 0.1 * (1 - x)], dim=1)[..., None]
+        return Evaluation(residual.square().sum(1), (residual,))
+
+    def weighted(self, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Tensor:
+        return path[0] * weight.sqrt()[..., None]
+
+    def prior_cost(self, initial: Tensor, members: Tensor) -> Tensor:
+        return torch.zeros(len(members), dtype=torch.float64)
+
+    def linearise(self, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor) -> Iterator[Linearised]:
+        x = theta[:, 0]
+        rows = torch.tensor([[0.0, 10.0], [-0.1, 0.0]], dtype=torch.float64).expand(len(theta), 2, 2).clone()
+        rows[:, 0, 0] = -20 * x
+        root = weight.sqrt()[..., None].expand_as(path[0]).clone()
+        yield Linearised(self.weighted(path, weight, members), root[..., None][..., :0], rows[:, :, None], root, *[initial.clone()] * 2)
+
+
+def test_steps_that_follow_a_bent_valley_are_longer() -> None:
+    start, nothing = torch.tensor([[-1.5, 2.25]], dtype=torch.float64), torch.zeros(1, 2, 0, dtype=torch.float64)
+    taken = {}
+    for accelerate in (True, False):
+        known, valley = evidence(1.0, known=True), Valley()
+        steps: list[int] = []
+
+        def report(_: Point, moved: Tensor, steps: list[int] = steps) -> None:
+            steps.extend(moved.tolist())
+
+        settings = {"iterations": 200, "tolerance": 1e-6, "accelerate": accelerate}
+        point = levenberg_marquardt(valley, start, nothing, known, report=report, **settings)
+        torch.testing.assert_close(point.theta[0], torch.ones(2, dtype=torch.float64), rtol=1e-4, atol=1e-4)
+        taken[accelerate] = len(steps), valley.n_evaluations
+    assert taken[True][0] < taken[False][0] / 2
+    assert taken[True][1] < taken[False][1]
 
 
 def test_a_problem_without_noise_is_exact_and_says_so() -> None:
@@ -126,12 +176,12 @@ def test_the_start_is_kept_when_nothing_is_better() -> None:
     linear = problem(0.1)
     best, _ = run(linear, evidence(0.01, known=True))
     again = levenberg_marquardt(
-        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=5, tolerance=1e-6, report=lambda *_: None
+        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=5, tolerance=1e-6, report=lambda *_: None, accelerate=True
     )
     assert float(again.squares) <= float(best.squares)
     torch.testing.assert_close(again.theta, best.theta, rtol=1e-6, atol=1e-6)
     none = levenberg_marquardt(
-        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=0, tolerance=1e-6, report=lambda *_: None
+        linear, best.theta, best.initial, evidence(0.01, known=True), iterations=0, tolerance=1e-6, report=lambda *_: None, accelerate=True
     )
     assert torch.equal(none.theta, best.theta) and not none.converged
 
@@ -203,7 +253,7 @@ def test_members_end_by_themselves_where_they_would_have_ended_alone() -> None:
         together, variance=torch.tensor([[0.5], [2.0], [0.01]], dtype=torch.float64), precision=torch.full((3, 1), 0.1, dtype=torch.float64)
     )
     alone = [together.take(torch.tensor([k])) for k in range(3)]
-    settings = {"iterations": 40, "tolerance": 1e-3}
+    settings = {"iterations": 40, "tolerance": 1e-3, "accelerate": True}
     point = levenberg_marquardt(linear, starts, initial, together, report=lambda _, who: moved.append(who.tolist()), **settings)
     for k, own in enumerate(alone):
         path: list[int] = []
@@ -229,6 +279,6 @@ def test_a_member_that_has_ended_is_not_evaluated_any_more() -> None:
     linear.evaluate = note  # type: ignore[method-assign]
     far = torch.cat([best.theta, 1e6 * best.theta]), torch.cat([best.initial, best.initial])
     both = evidence(0.01, known=True).take(torch.tensor([0, 0]))
-    point = levenberg_marquardt(linear, *far, both, iterations=30, tolerance=1e-3, report=lambda *_: None)
+    point = levenberg_marquardt(linear, *far, both, iterations=30, tolerance=1e-3, report=lambda *_: None, accelerate=True)
     torch.testing.assert_close(point.theta[1], best.theta[0], rtol=1e-5, atol=1e-6)
     assert asked[0] == [0, 1] and asked[-1] == [1]

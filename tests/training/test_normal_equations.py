@@ -18,6 +18,7 @@ from physode.training.batch import Batch, SampledInputs
 from physode.training.equations import AbstractEquations, DualEquations, NormalEquations, gather, is_dual
 from physode.training.evidence import Evidence
 from physode.training.matching import MatchingProblem
+from physode.training.problem import Linearised
 from physode.training.shooting import InitialPrior, ShootingProblem
 
 ONE = torch.tensor([0])
@@ -26,12 +27,13 @@ ONE = torch.tensor([0])
 def normal(
     problem: ShootingProblem | MatchingProblem, theta: Tensor, initial: Tensor, path: tuple[Tensor, ...], weight: Tensor, members: Tensor
 ) -> NormalEquations:
-    return NormalEquations.of(problem.linearise(theta, initial, path, weight, members))
+    return NormalEquations.of(problem.linearise(theta, initial, path, weight, members), keep=True)
 
 
 def first(equations: NormalEquations) -> NormalEquations:
     """Those of the first member, without the dimension of members."""
-    return NormalEquations(*(getattr(equations, part.name)[0] for part in fields(equations)))
+    rest = {part.name: getattr(equations, part.name)[0] for part in fields(equations) if part.name != "linearised"}
+    return NormalEquations(linearised=None, **rest)
 
 
 def problem() -> tuple[ShootingProblem, Tensor, Tensor]:
@@ -116,7 +118,7 @@ def test_members_have_the_equations_that_they_would_have_alone(chunk: int, own_v
         torch.testing.assert_close(found.squares[row], alone.squares[0], rtol=1e-12, atol=0)
         torch.testing.assert_close(costs[row], single.prior_cost(initials[k : k + 1], ONE)[0], rtol=1e-12, atol=0)
         theirs = first(normal(single, thetas[k : k + 1], initials[k : k + 1], alone.path, weights[k : k + 1], ONE))
-        for part in fields(NormalEquations):
+        for part in fields(NormalEquations)[1:]:
             torch.testing.assert_close(getattr(equations, part.name)[row], getattr(theirs, part.name), rtol=1e-10, atol=1e-12)
 
 
@@ -170,7 +172,7 @@ def both(chunk: int, monkeypatch: pytest.MonkeyPatch) -> tuple[NormalEquations, 
     path, n = shoot.evaluate(thetas, initials, two).path, theta.shape[1]
     groups = [torch.arange(5), torch.arange(5, n, 2), torch.arange(6, n, 2)]
     assert shoot.n_rows == 24 <= n and is_dual(24, n, groups)
-    dual = gather(shoot, shoot.linearise(thetas, initials, path, weights, two), hyperparameters(2, groups), n)
+    dual = gather(shoot, shoot.linearise(thetas, initials, path, weights, two), hyperparameters(2, groups), n, keep=True)
     assert isinstance(dual, DualEquations)
     return normal(shoot, thetas, initials, path, weights, two), dual, hyperparameters(2, groups), thetas
 
@@ -180,20 +182,40 @@ def both(chunk: int, monkeypatch: pytest.MonkeyPatch) -> tuple[NormalEquations, 
 @pytest.mark.parametrize("damping", [1e-2, 1e-10])
 def test_both_forms_take_the_same_step(damping: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     equations, dual, evidence, theta = both(chunk, monkeypatch)
-    for mine, other in zip(
-        dual.step(theta, evidence, torch.tensor([damping, 3 * damping], dtype=torch.float64)),
-        equations.step(theta, evidence, torch.tensor([damping, 3 * damping], dtype=torch.float64)),
-        strict=True,
-    ):
-        assert bool(other.isfinite().all()) and float(other.abs().max()) > 1e-3
-        torch.testing.assert_close(mine, other, rtol=1e-8, atol=1e-9)
+    each = torch.tensor([damping, 3 * damping], dtype=torch.float64)
+    mine, other = dual.step(theta, evidence, each), equations.step(theta, evidence, each)
+    assert dual.linearised is not None and mine.against is not None and other.against is not None
+    residual = 1 + dual.linearised.residual.cos()
+    pairs = ((mine.change, other.change), (mine.shift, other.shift), *zip(mine.against(residual), other.against(residual), strict=True))
+    for found, expected in pairs:
+        assert bool(expected.isfinite().all()) and float(expected.abs().max()) > 1e-3
+        torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk", [4_000_000, 1])
+def test_linearised_residuals_say_what_a_step_gains(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shooting, "CHUNK", chunk)
+    shoot, theta, initial = problem()
+    weight = torch.tensor([[4.0, 0.3]], dtype=torch.float64)
+    found = shoot.evaluate(theta, initial, ONE)
+    whole = Linearised.join(list(shoot.linearise(theta, initial, found.path, weight, ONE)))
+    torch.testing.assert_close(shoot.weighted(found.path, weight, ONE), whole.residual, rtol=1e-14, atol=0)
+    change, shift = theta.cos(), initial.sin()
+    up, down = (shoot.evaluate(theta + h * change, initial + h * shift, ONE).path for h in (1e-5, -1e-5))
+    gained = (shoot.weighted(up, weight, ONE) - shoot.weighted(down, weight, ONE)) / 2e-5
+    assert float(gained.abs().max()) > 0.1
+    torch.testing.assert_close(whole.along(change, shift), gained, rtol=1e-7, atol=1e-8)
+    by_parameters, by_initial = whole.slope(whole.residual)
+    slope = (by_parameters * change).sum() + (by_initial * shift).sum()
+    assert float(slope) == pytest.approx(float((whole.residual * gained).sum()), rel=1e-6)
 
 
 @torch.no_grad()
 def test_a_step_solves_the_whole_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is eliminated here: parameters and initial states stand in one matrix."""
     equations, dual, evidence, theta = both(4_000_000, monkeypatch)
-    change, shift = dual.step(theta, evidence, torch.tensor([0.0, 0.0], dtype=torch.float64))
+    step = dual.step(theta, evidence, torch.tensor([0.0, 0.0], dtype=torch.float64))
     for k in range(2):
         mixed = equations.mixed[k].flatten(0, 1)
         top = torch.cat([equations.hessian[k] + torch.diag(evidence.per_parameter(theta)[k]), mixed.T], dim=1)
@@ -201,7 +223,7 @@ def test_a_step_solves_the_whole_system(monkeypatch: pytest.MonkeyPatch) -> None
         pull = evidence.per_parameter(theta)[k] * theta[k]
         right = torch.cat([equations.gradient[k] + pull, equations.initial_gradient[k].flatten()])
         expected = -torch.linalg.solve(matrix, right)
-        torch.testing.assert_close(torch.cat([change[k], shift[k].flatten()]), expected, rtol=1e-7, atol=1e-8)
+        torch.testing.assert_close(torch.cat([step.change[k], step.shift[k].flatten()]), expected, rtol=1e-7, atol=1e-8)
         inverse = torch.linalg.inv(matrix).diagonal()
         n = theta.shape[1]
         for form in (equations, dual):
@@ -221,14 +243,21 @@ def test_members_of_equations_are_taken_and_replaced(form: int, monkeypatch: pyt
     equations, evidence, theta = both(4_000_000, monkeypatch)[form], *both(4_000_000, monkeypatch)[2:]
     damping = torch.full((2,), 0.1, dtype=torch.float64)
     whole = equations.step(theta, evidence, damping)
+    assert equations.linearised is not None
+    residual = equations.linearised.residual.cos()
     second = torch.tensor([False, True])
     alone = equations.take(second)
-    for mine, other in zip(alone.step(theta[1:], evidence.take(second), damping[1:]), whole, strict=True):
-        torch.testing.assert_close(mine, other[1:], rtol=1e-10, atol=1e-12)
+    single = alone.step(theta[1:], evidence.take(second), damping[1:])
+    torch.testing.assert_close(single.change, whole.change[1:], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(single.shift, whole.shift[1:], rtol=1e-10, atol=1e-12)
     turned = equations.take(torch.tensor([True, True])).put(~second, alone)
     twice = torch.tensor([1, 1])
-    for mine, other in zip(turned.step(theta[twice], evidence.take(twice), damping), whole, strict=True):
-        torch.testing.assert_close(mine, other[twice], rtol=1e-10, atol=1e-12)
+    double = turned.step(theta[twice], evidence.take(twice), damping)
+    assert double.against is not None and whole.against is not None
+    torch.testing.assert_close(double.change, whole.change[twice], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(double.shift, whole.shift[twice], rtol=1e-10, atol=1e-12)
+    for found, expected in zip(double.against(residual[twice]), whole.against(residual), strict=True):
+        torch.testing.assert_close(found, expected[twice], rtol=1e-10, atol=1e-12)
 
 
 def test_the_dual_form_wants_few_residuals_and_a_prior_of_every_parameter() -> None:

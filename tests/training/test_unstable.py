@@ -57,5 +57,5 @@ def test_an_initial_state_that_the_record_cannot_tell_stops_no_fit() -> None:
     problem = ShootingProblem(stack([vector_field]), one, (0,), InitialPrior(none[None], none), SOLVERS["rk4"].tableau, 0.25)  # type: ignore[attr-defined]
     evidence = Evidence(torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 0, dtype=torch.float64), [], torch.tensor([False]))
     with torch.no_grad():
-        point = levenberg_marquardt(problem, theta, none[None], evidence, iterations=3, tolerance=0.01, report=silent)
+        point = levenberg_marquardt(problem, theta, none[None], evidence, iterations=3, tolerance=0.01, accelerate=True, report=silent)
     assert bool(point.theta.isfinite().all())

@@ -42,7 +42,7 @@ def test_squares_are_weighted_and_their_derivatives_are_theirs() -> None:
     descent = DescentProblem(vector_field, batch, (0, 1), prior, SOLVERS["rk4"], 0.2)
     torch.testing.assert_close(descent.squares(start, torch.arange(2))[0], expected)
     precision = torch.tensor([2.0, 5.0], dtype=torch.float64)
-    equations = NormalEquations.of(problem.linearise(theta, start[None], found.path, precision[None], one))
+    equations = NormalEquations.of(problem.linearise(theta, start[None], found.path, precision[None], one), keep=False)
     direction = torch.randn(theta.shape[1], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     up, down = (problem.evaluate(theta + h * direction, start[None], one).squares[0] @ precision for h in (1e-5, -1e-5))
     assert float(2 * equations.gradient[0] @ direction) == pytest.approx(float((up - down) / 2e-5), rel=1e-5)
