@@ -35,11 +35,13 @@ class FirstOrderField(AbstractField):
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate dz/dt; see `AbstractField.forward`."""
-        return self.closure()(t, z, u)
+        return self._rates(self.net.forward)(t, z, u)
 
     def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """See `AbstractField.closure`."""
-        net = self.net.closure()
+        return self._rates(self.net.closure())
+
+    def _rates(self, net: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         if self.n_inputs:
             return lambda t, z, u: net(torch.cat([z, u], dim=-1))
         return lambda t, z, u: net(z)

@@ -18,8 +18,18 @@ Function = Callable[[Tensor], Tensor]
 
 Derivative = Callable[[Tensor, Tensor], Tensor]
 
+
+FEW = 1_000
+"""Numbers of which calls cost more than the function."""
+
+
+def _tanh(a: Tensor) -> Tensor:
+    """By the logistic function where there are many: torch computes it in less than half the time."""
+    return torch.tanh(a) if a.numel() < FEW else torch.sigmoid(2 * a) * 2 - 1
+
+
 ACTIVATIONS: dict[str, tuple[Function, Derivative, Derivative]] = {
-    "tanh": (torch.tanh, lambda _, value: 1 - value.square(), lambda _, value: -2 * value * (1 - value.square())),
+    "tanh": (_tanh, lambda _, value: 1 - value.square(), lambda _, value: -2 * value * (1 - value.square())),
     "softplus": (nn.functional.softplus, lambda a, _: torch.sigmoid(a), lambda a, _: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
     "silu": (
         nn.functional.silu,
@@ -100,13 +110,23 @@ class LinearPlusMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (batch, n_in) to (batch, n_out)."""
-        return self.closure()(x)
+        return self._map([(layer.weight, layer.bias) for layer in self.affine], self.function)(x)
 
     def closure(self) -> Function:
-        """Give the same map as a plain function, without a module's overhead at each call; still differentiable."""
-        layers = [(layer.weight.mT, layer.bias if layer.weight.ndim == 2 else layer.bias.unsqueeze(-2)) for layer in self.affine]
-        *hidden, (last, bias) = layers
-        skip, function = self.linear.weight.mT, self.function
+        """Give the same map as a plain function, for many calls and without a module's overhead; still differentiable."""
+        layers: list[tuple[Tensor, Tensor]] = [(layer.weight, layer.bias) for layer in self.affine]
+        if self.activation != "tanh":
+            return self._map(layers, self.function)
+        # tanh a = 2 sigmoid(2 a) - 1, where the numbers go into the weights
+        first, *others = layers
+        *hidden, last = [first, *((2 * weight, bias - weight.sum(-1)) for weight, bias in others)]
+        return self._map([*((2 * weight, 2 * bias) for weight, bias in hidden), last], torch.sigmoid)
+
+    def _map(self, layers: Sequence[tuple[Tensor, Tensor]], function: Function) -> Function:
+        """Compose weights and biases, the linear part added to the last."""
+        turned = [(weight.mT, bias if weight.ndim == 2 else bias.unsqueeze(-2)) for weight, bias in layers]
+        *hidden, (last, bias) = turned
+        skip = self.linear.weight.mT
         plus = torch.addmm if skip.ndim == 2 else torch.baddbmm
 
         def evaluate(x: Tensor) -> Tensor:

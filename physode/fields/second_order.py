@@ -37,11 +37,14 @@ class SecondOrderField(AbstractField):
 
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate d[x, v]/dt; see `AbstractField.forward`."""
-        return self.closure()(t, z, u)
+        return self._rates(self.net.forward)(t, z, u)
 
     def closure(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """See `AbstractField.closure`."""
-        net, n = self.net.closure(), self.n_positions
+        return self._rates(self.net.closure())
+
+    def _rates(self, net: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        n = self.n_positions
         if self.n_inputs:
             return lambda t, z, u: torch.cat([z[..., n:], net(torch.cat([z, u], dim=-1))], dim=-1)
         return lambda t, z, u: torch.cat([z[..., n:], net(z)], dim=-1)

@@ -143,7 +143,5 @@ def fit_start(start: AbstractField, initial: Tensor) -> None:
     unknown = torch.zeros(n, dtype=torch.bool, device=initial.device)
     evidence = Evidence(initial.new_full((1, n), 0.01), initial.new_full((1, len(groups)), 0.1), groups, unknown, ordered)
     none = initial.new_zeros(1, 1, 0)
-    point = levenberg_marquardt(
-        problem, get_theta(start), none, evidence, iterations=30, tolerance=0.01, accelerate=False, report=lambda *_: None
-    )
+    point = levenberg_marquardt(problem, get_theta(start), none, evidence, iterations=30, tolerance=0.01, report=lambda *_: None)
     set_theta(start, point.theta)
