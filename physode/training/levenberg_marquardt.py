@@ -92,7 +92,6 @@ def levenberg_marquardt(
     iterations: int,
     tolerance: float,
     accelerate: bool = False,
-    settle: bool = True,
     report: Callable[[Point, Tensor], None],
     going: State = None,
     keep: Keep = lambda _: None,
@@ -110,11 +109,10 @@ def levenberg_marquardt(
     iterations : int
         Largest number of accepted steps of a member.
     tolerance : float
-        A member has converged when three steps in a row lower its root mean square residual by less than this share.
+        A member has converged when three steps in a row lower its root mean square residual by less than this share
+        and leave its hyperparameters settled.
     accelerate : bool, default False
         Whether steps follow the curvature of the residuals as long as they gain more than that.
-    settle : bool, default True
-        Whether those three steps must leave the hyperparameters settled as well.
     report : callable
         Called after each step with the `Point` and the members that moved; may raise to stop the fit.
     going, keep : State, Keep
@@ -135,8 +133,7 @@ def levenberg_marquardt(
         moved = _try(problem, at, equations, own, accelerate=accelerate)
         gain = 1 - (at.squares.sum(1) / before.sum(1)).sqrt()
         at.gaining = torch.where(moved, gain >= tolerance, at.gaining)
-        quiet = ~at.gaining & (at.change < SETTLED) if settle else ~at.gaining
-        at.quiet = torch.where(moved, torch.where(quiet, at.quiet + 1, 0), at.quiet)
+        at.quiet = torch.where(moved, torch.where(~at.gaining & (at.change < SETTLED), at.quiet + 1, 0), at.quiet)
         exact = (at.squares < SMALLEST_VARIANCE * problem.counts).all(1)
         ended = torch.where(moved, exact | (at.quiet >= QUIET), at.trials >= MOST_TRIALS)
         point.theta[at.members], point.initial[at.members], point.squares[at.members] = at.theta, at.initial, at.squares

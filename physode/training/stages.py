@@ -124,7 +124,7 @@ class Stages:
         tell: dict[str, Any] = {"report": report, "tolerance": 0.01}
         start = self.fitted.theta
         if self._by_curvature:
-            search = partial(levenberg_marquardt, problem, start, states[:, :1, :0], evidence, iterations=15, settle=False, **tell)
+            search = partial(levenberg_marquardt, problem, start, states[:, :1, :0], evidence, iterations=15, **tell)
         else:
             search = partial(match_by_descent, problem, start, evidence, iterations=30, **tell)
         with torch.set_grad_enabled(not self._by_curvature):
