@@ -20,7 +20,7 @@ Derivative = Callable[[Tensor, Tensor], Tensor]
 
 
 FEW = 1_000
-"""Numbers of which calls cost more than the function."""
+"""Arguments so few that a call costs more than the function."""
 
 
 def _tanh(a: Tensor) -> Tensor:
