@@ -51,7 +51,7 @@ def test_every_family_follows_an_input_on_its_own_clock(name: str, kind: str) ->
     assert fitted(name, kind, kind).result_.loss < 5e-3
 
 
-@pytest.mark.parametrize(("kind", "wrong"), [("previous", "linear"), ("linear", "previous")])
+@pytest.mark.parametrize(("kind", "wrong"), [pytest.param("previous", "linear", marks=pytest.mark.slow), ("linear", "previous")])
 def test_what_an_input_is_between_samples_matters(kind: str, wrong: str) -> None:
     assert error("sonode", kind, wrong) > 10 * error("sonode", kind, kind)
 
