@@ -44,7 +44,7 @@ def error(name: str, kind: str, taken_as: str) -> float:
     return float(np.sqrt((found**2).mean()) / test["x"].std())
 
 
-@pytest.mark.parametrize("kind", ["previous", "linear"])
+@pytest.mark.parametrize("kind", [pytest.param("previous", marks=pytest.mark.slow), "linear"])
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_family_follows_an_input_on_its_own_clock(name: str, kind: str) -> None:
     assert error(name, kind, kind) < 0.05
