@@ -109,15 +109,17 @@ class NormalEquations(AbstractEquations):
     @classmethod
     def of(cls, parts: Iterable[Linearised], *, keep: bool) -> NormalEquations:
         """Add up linearised residuals, one part after the other."""
-        hessian: Any = 0.0
+        hessian: Any = None
         gradient: Any = 0.0
         blocks: list[tuple[Tensor, ...]] = []
         kept: list[Linearised] = []
         for part in parts:
-            a, b = part.weighted_by_initial, part.by_parameters * part.root[..., None]
-            flat, (by_parameters, by_initial) = b.flatten(1, 2), part.slope(part.residual)
-            hessian, gradient = hessian + flat.mT @ flat, gradient + by_parameters
-            blocks.append((a.mT @ a + torch.diag_embed(part.precision), part.precision, by_initial + part.pull, a.mT @ b))
+            turned, rows = part.by_initial.mT, part.by_parameters.flatten(1, 2)
+            by_parameters, by_initial = part.slope(part.residual)
+            hessian = rows.mT @ rows if hessian is None else hessian.baddbmm_(rows.mT, rows)
+            gradient = gradient + by_parameters
+            initial_hessian = turned @ part.by_initial + torch.diag_embed(part.precision)
+            blocks.append((initial_hessian, part.precision, by_initial + part.pull, turned @ part.by_parameters))
             kept += [part] * keep
         initial_hessian, precision, initial_gradient, mixed = (torch.cat(each, dim=1) for each in zip(*blocks, strict=True))
         whole = Linearised.join(kept) if keep else None
@@ -179,23 +181,19 @@ class DualEquations(AbstractEquations):
     ----------
     grams : Tensor, shape (members, n_groups, rows, rows)
         Products of the derivatives by the parameters of each group with their transpose, weighted.
-    by_initial : Tensor, shape (members, batch, rows of one trajectory, n_states)
-        Weighted.
     """
 
     linearised: Linearised
     grams: Tensor
-    by_initial: Tensor
 
     @classmethod
     def of(cls, parts: Iterable[Linearised], groups: Sequence[Tensor]) -> DualEquations:
         """Multiply linearised residuals with each other."""
         whole = Linearised.join(list(parts))
-        by_parameters, root, a = whole.by_parameters.flatten(1, 2), whole.root.flatten(1), whole.weighted_by_initial
+        by_parameters, turned = whole.by_parameters.flatten(1, 2), whole.by_initial.mT
         columns = [by_parameters[..., _contiguous(group)] for group in groups]
         grams = torch.stack([each @ each.mT for each in columns], dim=1)
-        grams *= root[:, None, :, None] * root[:, None, None, :]
-        return cls(whole, a.mT @ a + torch.diag_embed(whole.precision), whole.precision, grams, a)
+        return cls(whole, turned @ whole.by_initial + torch.diag_embed(whole.precision), whole.precision, grams)
 
     def step(self, theta: Tensor, evidence: Evidence, damping: Tensor) -> Step:
         """See `AbstractEquations.step`."""
@@ -226,11 +224,12 @@ class DualEquations(AbstractEquations):
 
     def _matrix(self, precision: Tensor, initial: Tensor) -> Tensor:
         """J R^-1 J' + 1 with the precisions of the groups and of the initial states, shape (members, rows, rows)."""
-        members, batch, rows, _ = self.by_initial.shape
+        by_initial = self.linearised.by_initial
+        members, batch, rows, _ = by_initial.shape
         out: Tensor = (self.grams.flatten(2).mT @ (1 / precision)[..., None]).view(self.grams[:, 0].shape)
         out.diagonal(dim1=1, dim2=2).add_(1.0)
         blocks = out.view(members, batch, rows, batch, rows).diagonal(dim1=1, dim2=3)
-        blocks.add_(((self.by_initial / initial.unsqueeze(2)) @ self.by_initial.mT).movedim(1, -1))
+        blocks.add_(((by_initial / initial.unsqueeze(2)) @ by_initial.mT).movedim(1, -1))
         return out
 
     def _mean_diagonal(self, penalty: Tensor, added: Tensor) -> Tensor:
@@ -243,10 +242,11 @@ class DualEquations(AbstractEquations):
     @cached_property
     def _traced(self) -> tuple[Tensor, Tensor]:
         """Trace of the normal equations, and the part that the initial states see: (members,) and (members, batch, n_states, n_states)."""
-        members, batch, rows, _ = self.by_initial.shape
+        by_initial = self.linearised.by_initial
+        members, batch, rows, _ = by_initial.shape
         whole = self.grams.sum(1)
         blocks = whole.view(members, batch, rows, batch, rows).diagonal(dim1=1, dim2=3).movedim(-1, 1)
-        return whole.diagonal(dim1=1, dim2=2).sum(1), self.by_initial.mT @ blocks @ self.by_initial
+        return whole.diagonal(dim1=1, dim2=2).sum(1), by_initial.mT @ blocks @ by_initial
 
 
 def is_dual(n_rows: int, n_parameters: int, groups: Sequence[Tensor]) -> bool:

@@ -68,12 +68,11 @@ class MatchingProblem(AbstractProblem):
         set_theta(self.vector_field, theta)
         n = self.states.shape[2]
         t, states, inputs = self._at(members)
-        each = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(*states.shape[:-1], 1, n, n)
+        each = torch.diag_embed(weight.sqrt())[:, None, None].expand(*states.shape[:-1], 1, n, n)
         pieces = self.vector_field.pull_back(t, states.unsqueeze(-2), inputs.unsqueeze(-2), each)
         by_parameters = torch.cat(pieces, dim=-1).flatten(1, 2)[:, None]
-        root = weight.sqrt()[:, None].expand_as(path[0]).flatten(1)[:, None]
         nothing = theta.new_zeros(len(theta), 1, 0)
-        yield Linearised(self.weighted(path, weight, members), by_parameters[..., :0], by_parameters, root, nothing, nothing)
+        yield Linearised(self.weighted(path, weight, members), by_parameters[..., :0], by_parameters, nothing, nothing)
 
     def _at(self, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Time (the field does not depend on it), states and inputs."""

@@ -38,16 +38,14 @@ class Evaluation:
 class Linearised(PerMember):
     """Residuals of some trajectories around one point of each member, and their derivatives, each in memory of its own.
 
+    Residuals and derivatives are weighted, and so zero where nothing was measured.
+
     Attributes
     ----------
     residual : Tensor, shape (members, batch, rows)
-        Weighted, and so zero where nothing was measured.
     by_initial : Tensor, shape (members, batch, rows, n_states)
-        By the initial state of the same trajectory, without the weights.
+        By the initial state of the same trajectory.
     by_parameters : Tensor, shape (members, batch, rows, n_parameters)
-        Without the weights.
-    root : Tensor, shape (members, batch, rows)
-        Root of each row's weight, zero where nothing was measured.
     precision : Tensor, shape (members, batch, n_states)
         Prior precision of the initial states.
     pull : Tensor, shape (members, batch, n_states)
@@ -57,7 +55,6 @@ class Linearised(PerMember):
     residual: Tensor
     by_initial: Tensor
     by_parameters: Tensor
-    root: Tensor
     precision: Tensor
     pull: Tensor
 
@@ -66,20 +63,15 @@ class Linearised(PerMember):
         """All trajectories as one part."""
         return parts[0] if len(parts) == 1 else cls(*(torch.cat([getattr(part, one.name) for part in parts], dim=1) for one in fields(cls)))
 
-    @property
-    def weighted_by_initial(self) -> Tensor:
-        """Shape (members, batch, rows, n_states)."""
-        return self.by_initial * self.root[..., None]
-
     def along(self, change: Tensor, shift: Tensor) -> Tensor:
         """What the residuals gain, to first order, by a change of the parameters and a shift of the initial states, shape of `residual`."""
         by_parameters = (self.by_parameters.flatten(1, 2) @ change[..., None]).view(self.residual.shape)
-        return self.root * (by_parameters + (self.by_initial @ shift[..., None])[..., 0])
+        return by_parameters + (self.by_initial @ shift[..., None])[..., 0]
 
     def slope(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply residuals by the derivatives: (members, n_parameters) and (members, batch, n_states)."""
-        weighted = (self.root * residual)[..., None]
-        return (self.by_parameters.flatten(1, 2).mT @ weighted.flatten(1, 2))[..., 0], (self.by_initial.mT @ weighted)[..., 0]
+        column = residual[..., None]
+        return (self.by_parameters.flatten(1, 2).mT @ column.flatten(1, 2))[..., 0], (self.by_initial.mT @ column)[..., 0]
 
 
 class AbstractProblem(ABC):

@@ -108,11 +108,12 @@ class ShootingProblem(AbstractProblem):
         if self.observed != tuple(range(states.shape[-1])):
             observed = list(self.observed)
             by_initial, by_parameters = by_initial[..., observed, :], by_parameters[..., observed, :]
-        root = (weight.sqrt()[:, None, None] * self.root[rows]).flatten(2)
+        root = (weight.sqrt()[:, None, None] * self.root[rows])[..., None]
         pull = self.prior.precision[rows] * (initial[:, rows] - self.prior.mean[:, rows][members])
         precision = self.prior.precision[rows].expand_as(pull).contiguous()
         residual = self._weighted(states, weight, members, rows)
-        return Linearised(residual, by_initial.flatten(2, 3), by_parameters.flatten(2, 3), root, precision, pull)
+        weighted = [torch.mul(part, root, out=part.new_empty(part.shape)).flatten(2, 3) for part in (by_initial, by_parameters)]
+        return Linearised(residual, *weighted, precision, pull)
 
     def _weighted(self, states: Tensor, weight: Tensor, members: Tensor, rows: slice) -> Tensor:
         return (self._residual(states, members, rows) * weight.sqrt()[:, None, None]).flatten(2)
