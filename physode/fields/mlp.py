@@ -55,17 +55,22 @@ def through(rows: Tensor, weight: Tensor) -> Tensor:
     return (rows.flatten(-3, -2) @ weight).view(*lead, batch, k, weight.shape[-1])
 
 
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    """Sum over terms of left (..., terms, i) times right (..., terms, j), shape (..., i, j); of one term no matrix product is needed."""
+    return left.mT * right if left.shape[-2] == 1 else left.mT @ right
+
+
 def summed_products(left: Tensor, right: Tensor) -> Tensor:
     """Sum over terms of left (..., terms, rows, i) times right (..., terms, j), shape (..., rows, i * j)."""
     *_, rows, n = left.shape
-    product = left.flatten(-2).mT @ right
+    product = _outer(left.flatten(-2), right)
     return product.view(*product.shape[:-2], rows, n * right.shape[-1])
 
 
 def turned_products(left: Tensor, right: Tensor) -> Tensor:
     """Sum over terms of left (..., terms, i) times right (..., terms, rows, j), shape (..., rows, i * j)."""
     *_, rows, n = right.shape
-    product = left.mT @ right.flatten(-2)
+    product = _outer(left, right.flatten(-2))
     return product.view(*product.shape[:-1], rows, n).transpose(-3, -2).flatten(-2)
 
 

@@ -134,11 +134,10 @@ class NormalEquations(AbstractEquations):
         factor, _ = torch.linalg.cholesky_ex(reduced)
 
         def solve(gradient: Tensor, initial_gradient: Tensor) -> tuple[Tensor, Tensor]:
-            own, _ = torch.linalg.solve_ex(blocks, initial_gradient[..., None])
-            eliminated = gradient[..., None] - self.mixed.flatten(1, 2).mT @ own.flatten(1, 2)
-            change = -torch.cholesky_solve(eliminated, factor)
-            shift = -(own[..., 0] + (solved.flatten(1, 2) @ change).view(own.shape[:-1]))
-            return change[..., 0], shift
+            own = torch.linalg.solve_ex(blocks, initial_gradient[..., None])[0][..., 0]
+            eliminated = gradient - (own.flatten(1)[:, None] @ self.mixed.flatten(1, 2))[:, 0]
+            change = -torch.cholesky_solve(eliminated[..., None], factor)[..., 0]
+            return change, -(own + (change[:, None] @ solved.flatten(1, 2).mT).view(own.shape))
 
         whole = self.linearised
         against = None if whole is None else lambda residual: solve(*whole.slope(residual))

@@ -99,7 +99,7 @@ class Evidence:
         """
         effective = determined.by_group.clamp(min=1e-3)
         lengths = torch.stack([theta[:, group].square().sum(1) for group in self.groups], dim=1) if self.groups else effective
-        precision = self._in_order(effective, lengths)
+        precision = self.precision * (self._in_order(effective, lengths) / self.precision) ** 0.7
         freedom = (1 - (effective.sum(1) + determined.rest) / counts.sum()).clamp(min=0.05)
         estimate = (squares / counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
         sound, change = determined.sound, (precision / self.precision).log().abs()

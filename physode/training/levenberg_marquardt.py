@@ -24,6 +24,9 @@ MOST_TRIALS = 12
 PROBE, MOST_BENT = 0.1, 0.75
 """Share of a step at which the residuals' curvature is measured, and the share of a step of which twice the correction must be less."""
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-10
+HARDER, EASIER, WARY, RECOVERY = 5.0, 8.0, 2.0, 1.4
+"""Factor by which a refused step raises the damping and one taken at once lowers it; the latter after a refused step, and what it grows by
+with each step taken at once."""
 SETTLING = 2
 """Steps before the hyperparameters are first re-estimated."""
 SETTLED = 0.05
@@ -60,6 +63,8 @@ class _Running:
     squares: Tensor
     path: tuple[Tensor, ...]
     damping: Tensor
+    ease: Tensor
+    """Factor by which the damping is lowered after a step that is taken at once."""
     quiet: Tensor
     """Steps in a row of little gain."""
     change: Tensor
@@ -165,16 +170,16 @@ def _start(problem: AbstractProblem, theta: Tensor, initial: Tensor) -> tuple[Po
     members = torch.arange(len(theta), device=theta.device)
     first, none = problem.evaluate(theta, initial, members), torch.zeros_like(members)
     point = Point(theta.clone(), initial.clone(), first.squares.clone(), torch.zeros_like(members, dtype=torch.bool))
-    damping, change = theta.new_full((len(theta),), FIRST_DAMPING), theta.new_zeros(len(theta))
-    gaining = torch.ones_like(members, dtype=torch.bool)
-    return point, _Running(members, theta, initial, first.squares, first.path, damping, none, change, none, none, gaining)
+    change, gaining = theta.new_zeros(len(theta)), torch.ones_like(members, dtype=torch.bool)
+    damped, ease = torch.full_like(change, FIRST_DAMPING), torch.full_like(change, EASIER)
+    return point, _Running(members, theta, initial, first.squares, first.path, damped, ease, none, change, none, none, gaining)
 
 
 def _standing(problem: AbstractProblem, evidence: Evidence, point: Point, at: _Running) -> State:
     """All that the next step depends on."""
     return {
         "point": (point.theta, point.initial, point.squares, point.converged),
-        "running": (at.members, at.damping, at.quiet, at.change, at.steps, at.trials, at.gaining),
+        "running": (at.members, at.damping, at.ease, at.quiet, at.change, at.steps, at.trials, at.gaining),
         "evidence": (evidence.variance, evidence.precision),
         "spent": problem.n_evaluations,
     }
@@ -199,8 +204,9 @@ def _try(problem: AbstractProblem, at: _Running, equations: AbstractEquations, e
     theta, initial = at.theta + change, at.initial + shift
     found = problem.evaluate(theta, initial, at.members)
     better = evidence.objective(problem, theta, initial, found.squares, at.members) < before
-    eased = torch.where(at.trials == 0, at.damping / 8, at.damping).clamp(min=LEAST_DAMPING)
-    at.damping = torch.where(better, eased, at.damping * 5)
+    at_once = better & (at.trials == 0)
+    at.damping = torch.where(better, torch.where(at_once, at.damping / at.ease, at.damping).clamp(min=LEAST_DAMPING), at.damping * HARDER)
+    at.ease = torch.where(better, torch.where(at_once, (at.ease * RECOVERY).clamp(max=EASIER), at.ease), WARY)
     at.trials, at.steps = torch.where(better, 0, at.trials + 1), at.steps + better
     at.move(better, theta, initial, found)
     return better

