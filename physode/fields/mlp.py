@@ -29,7 +29,7 @@ def _tanh(a: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, tuple[Function, Derivative, Derivative]] = {
-    "tanh": (_tanh, lambda _, value: 1 - value.square(), lambda _, value: -2 * value * (1 - value.square())),
+    "tanh": (_tanh, lambda _, value: torch.addcmul(value.new_ones(()), value, value, value=-1), lambda _, value: -2 * value * (1 - value.square())),
     "softplus": (nn.functional.softplus, lambda a, _: torch.sigmoid(a), lambda a, _: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
     "silu": (
         nn.functional.silu,
@@ -169,8 +169,12 @@ class LinearPlusMLP(nn.Module):
             before = affine(activity, layer.weight.mT, layer.bias)
             activity = self.function(before)
             slopes.append(self.slope(before, activity))
-        back = last.weight.unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
-        for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+        if not hidden:
+            return (last.weight + self.linear.weight).unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
+        *before, deepest = hidden
+        pairs = last.weight.mT.unsqueeze(-1) * deepest.weight.unsqueeze(-2)  # of an output and an input, for each unit of the last layer
+        back = (slopes.pop() @ pairs.flatten(-2)).view(*x.shape[:-1], *pairs.shape[-2:])
+        for layer, slope in zip(reversed(before), reversed(slopes), strict=True):
             back = through(back * slope.unsqueeze(-2), layer.weight)
         return back + self.linear.weight.unsqueeze(-3)
 
