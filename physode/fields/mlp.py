@@ -29,7 +29,11 @@ def _tanh(a: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, tuple[Function, Derivative, Derivative]] = {
-    "tanh": (_tanh, lambda _, value: torch.addcmul(value.new_ones(()), value, value, value=-1), lambda _, value: -2 * value * (1 - value.square())),
+    "tanh": (
+        _tanh,
+        lambda _, value: torch.addcmul(value.new_ones(()), value, value, value=-1),
+        lambda _, value: -2 * value * (1 - value.square()),
+    ),
     "softplus": (nn.functional.softplus, lambda a, _: torch.sigmoid(a), lambda a, _: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
     "silu": (
         nn.functional.silu,

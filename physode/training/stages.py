@@ -149,6 +149,8 @@ class Stages:
     def shoot(self, intervals: int, members: Tensor, *, whole: bool = False) -> Tensor:
         """Fit windows of one length, all of them or as many as the fields need.
 
+        A field that follows the windows it was shown, but not the others, is given up, and all of them are fitted from the field before.
+
         Returns
         -------
         Tensor of int64
@@ -158,6 +160,7 @@ class Stages:
             return torch.cat([members[:0], *(self.shoot(intervals, member, whole=whole) for member in members[:, None])])
         if not len(members):
             return members
+        shorter, shorter_evidence = self.fitted.copy(), self.evidence.take(members)
         windows = cut_windows(self.batch, intervals)
         initial = windows.pick_initial(self.fitted.states[members])
         precision = self.guess.initial_precision.expand(*initial.shape[1:]).clone()
@@ -174,10 +177,16 @@ class Stages:
         problem, point = self._optimise(chosen, InitialPrior(initial[:, drawn], precision[drawn]), intervals, members, evidence)
         went_well = self._accept(problem, chosen, intervals, members, evidence, before, point)
         members = members[went_well]
-        if len(drawn) < initial.shape[1] and len(members):
-            self.fitted.sampled[members] = True
-            self._fill_in(windows, InitialPrior(initial[went_well], precision), drawn, point.initial[went_well], members)
-        return members
+        if len(drawn) == initial.shape[1] or not len(members):
+            return members
+        self.fitted.sampled[members], seen = True, self.fitted.loss[members]
+        self._fill_in(windows, InitialPrior(initial[went_well], precision), drawn, point.initial[went_well], members)
+        lost = _much_worse(self.fitted.loss[members], seen)
+        if not bool(lost.any()):
+            return members
+        self.fitted.put(members[lost], shorter)
+        self.evidence.put(members[lost], shorter_evidence.take(torch.nonzero(went_well)[:, 0][lost]))
+        return torch.cat([members[~lost], self.shoot(intervals, members[lost], whole=True)]).sort().values
 
     def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
         """The windows with the measurements of these members."""
@@ -237,7 +246,7 @@ class Stages:
         self.running = None
         loss = _losses(problem, point)
         self.fitted.n_evaluations += problem.n_evaluations
-        went_well = ~((loss > ACCEPTABLE) & (loss > WORSE * before))
+        went_well = ~_much_worse(loss, before)
         taken, fitted, rows = members[went_well], self.fitted, torch.nonzero(went_well)[:, 0]
         if not len(taken):
             return went_well
@@ -368,6 +377,11 @@ class Stages:
         self.fitted.n_iterations[who] += 1
         spent = self.fitted.n_evaluations + problem.n_evaluations
         self.report(who, self.fitted.n_iterations[who], _losses(problem, point)[moved], spent, stage)
+
+
+def _much_worse(loss: Tensor, before: Tensor) -> Tensor:
+    """Tell for which members a field is given up for the one before, shape (members,)."""
+    return (loss > ACCEPTABLE) & (loss > WORSE * before)
 
 
 def _losses(problem: _Problem, point: Point) -> Tensor:

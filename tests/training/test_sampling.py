@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
-from training_records import NAN, field, fit_one, guess_from, rotation, settings
+from training_records import NAN, field, fit_one, guess_from, rotation, settings, silent
 
 from physode.fields import stack
 from physode.solvers import SOLVERS
 from physode.training import stages
+from physode.training.journal import Journal
 from physode.training.sampling import RESIDUALS_PER_PARAMETER, draw_windows, fill_in
 from physode.training.windows import cut_windows
 
@@ -74,3 +75,28 @@ def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: 
     assert fitted.intervals == 199
     torch.testing.assert_close(fitted.noise, torch.full((2,), 0.05, dtype=torch.float64), rtol=0.05, atol=0)
     assert float((fitted.states - states).square().mean().sqrt()) < 0.005
+
+
+def test_a_field_that_loses_the_windows_left_out_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record stands still but for noise: nothing holds a field that sees it alone, and all are fitted in its place."""
+    batch, states = rotation(noise=0.01, n_trajectories=4)
+    batch.values[0] -= states[0]
+    states[0] = 0.0
+    how = settings("levenberg-marquardt", SOLVERS["rk4"])
+    stage = stages.Stages([field()], batch, (0, 1), guess_from(states), how, silent, Journal(None, {}, {}))
+    stage.warm_start()
+    looked: list[int] = []
+    real = stages.ShootingProblem.__post_init__
+
+    def note(problem: stages.ShootingProblem) -> None:
+        real(problem)
+        looked.append(int(problem.counts.sum()))
+
+    monkeypatch.setattr(stages.ShootingProblem, "__post_init__", note)
+    monkeypatch.setattr(stages, "draw_windows", lambda *_: torch.tensor([0]))
+    intervals = int(batch.time.shape[1]) - 1
+    went_well = stage.shoot(intervals, torch.tensor([0]))
+    assert went_well.tolist() == [0]
+    assert looked == [batch.values[0].numel(), batch.values.numel()]
+    assert not bool(stage.fitted.sampled) and float(stage.fitted.loss) < 0.011
+    assert int(stage.fitted.intervals) == intervals
