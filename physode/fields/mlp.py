@@ -175,10 +175,10 @@ class LinearPlusMLP(nn.Module):
             slopes.append(self.slope(before, activity))
         if not hidden:
             return (last.weight + self.linear.weight).unsqueeze(-3).expand(*x.shape[:-1], -1, -1)
-        *before, deepest = hidden
+        *others, deepest = hidden
         pairs = last.weight.mT.unsqueeze(-1) * deepest.weight.unsqueeze(-2)  # of an output and an input, for each unit of the last layer
         back = (slopes.pop() @ pairs.flatten(-2)).view(*x.shape[:-1], *pairs.shape[-2:])
-        for layer, slope in zip(reversed(before), reversed(slopes), strict=True):
+        for layer, slope in zip(reversed(others), reversed(slopes), strict=True):
             back = through(back * slope.unsqueeze(-2), layer.weight)
         return back + self.linear.weight.unsqueeze(-3)
 

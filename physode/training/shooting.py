@@ -112,8 +112,8 @@ class ShootingProblem(AbstractProblem):
         pull = self.prior.precision[rows] * (initial[:, rows] - self.prior.mean[:, rows][members])
         precision = self.prior.precision[rows].expand_as(pull).contiguous()
         residual = self._weighted(states, weight, members, rows)
-        weighted = [torch.mul(part, root, out=part.new_empty(part.shape)).flatten(2, 3) for part in (by_initial, by_parameters)]
-        return Linearised(residual, *weighted, precision, pull)
+        by_initial, by_parameters = (torch.mul(part, root, out=part.new_empty(part.shape)) for part in (by_initial, by_parameters))
+        return Linearised(residual, by_initial.flatten(2, 3), by_parameters.flatten(2, 3), precision, pull)
 
     def _weighted(self, states: Tensor, weight: Tensor, members: Tensor, rows: slice) -> Tensor:
         return (self._residual(states, members, rows) * weight.sqrt()[:, None, None]).flatten(2)
