@@ -20,6 +20,9 @@ FREE_PRECISION = 1e-8
 """Prior precision of parameters that are not penalised: only keeps the normal equations invertible."""
 SMALLEST_VARIANCE = 1e-10
 """Noise variance, scaled, below which a fit is as good as exact and need not go on."""
+SHARE = 0.7
+"""Share of the way to its estimate, in logarithms, that a prior precision goes at once: parameters answer it, and it would swing around
+where it is to settle."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Evidence:
         """
         effective = determined.by_group.clamp(min=1e-3)
         lengths = torch.stack([theta[:, group].square().sum(1) for group in self.groups], dim=1) if self.groups else effective
-        precision = self.precision * (self._in_order(effective, lengths) / self.precision) ** 0.7
+        precision = self.precision * (self._in_order(effective, lengths) / self.precision) ** SHARE
         freedom = (1 - (effective.sum(1) + determined.rest) / counts.sum()).clamp(min=0.05)
         estimate = (squares / counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
         sound, change = determined.sound, (precision / self.precision).log().abs()
