@@ -25,8 +25,8 @@ PROBE, MOST_BENT = 0.1, 0.75
 """Share of a step at which the residuals' curvature is measured, and the share of a step of which twice the correction must be less."""
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-10
 HARDER, EASIER, WARY, RECOVERY = 5.0, 8.0, 2.0, 1.4
-"""Factors: by which a refused step raises the damping, and by which a step taken at once lowers it; what the latter falls to after a refused
-step, so that the next is not refused again, and what it grows by with each step taken at once."""
+"""Factors: by which a refused step raises the damping, and by which a step taken at once lowers it; what the latter falls to after a
+refused step, so that the next one is not refused again, and what it grows by with each step taken at once."""
 SETTLING = 2
 """Steps before the hyperparameters are first re-estimated."""
 SETTLED = 0.05
