@@ -162,31 +162,39 @@ class Stages:
             return members
         shorter, shorter_evidence = self.fitted.copy(), self.evidence.take(members)
         windows = cut_windows(self.batch, intervals)
-        initial = windows.pick_initial(self.fitted.states[members])
-        precision = self.guess.initial_precision.expand(*initial.shape[1:]).clone()
-        later = windows.columns[:, 0] > 0
-        precision[later] = precision[later].clamp(max=1.0)
-        if whole or self.settings.optimizer == "adam":
-            drawn = torch.arange(initial.shape[1], device=initial.device)
-        else:
-            squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
-            n_parameters = self.fitted.theta.shape[1]
-            drawn = draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED))
+        prior = self._prior(windows, members)
+        drawn = self._draw(windows, prior.mean, members, whole=whole)
         chosen = self._seen_by(members, windows.choose(drawn))
         before, evidence = self.fitted.loss[members], self.evidence.take(members)
-        problem, point = self._optimise(chosen, InitialPrior(initial[:, drawn], precision[drawn]), intervals, members, evidence)
+        problem, point = self._optimise(chosen, InitialPrior(prior.mean[:, drawn], prior.precision[drawn]), intervals, members, evidence)
         went_well = self._accept(problem, chosen, intervals, members, evidence, before, point)
         members = members[went_well]
-        if len(drawn) == initial.shape[1] or not len(members):
+        if len(drawn) == len(prior.precision) or not len(members):
             return members
         self.fitted.sampled[members], seen = True, self.fitted.loss[members]
-        self._fill_in(windows, InitialPrior(initial[went_well], precision), drawn, point.initial[went_well], members)
+        self._fill_in(windows, InitialPrior(prior.mean[went_well], prior.precision), drawn, point.initial[went_well], members)
         lost = _much_worse(self.fitted.loss[members], seen)
         if not bool(lost.any()):
             return members
         self.fitted.put(members[lost], shorter)
         self.evidence.put(members[lost], shorter_evidence.take(torch.nonzero(went_well)[:, 0][lost]))
         return torch.cat([members[~lost], self.shoot(intervals, members[lost], whole=True)]).sort().values
+
+    def _prior(self, windows: Windows, members: Tensor) -> InitialPrior:
+        """What is known of the windows' initial states: the states so far, loosely where a window starts within a record."""
+        initial = windows.pick_initial(self.fitted.states[members])
+        precision = self.guess.initial_precision.expand(*initial.shape[1:]).clone()
+        later = windows.columns[:, 0] > 0
+        precision[later] = precision[later].clamp(max=1.0)
+        return InitialPrior(initial, precision)
+
+    def _draw(self, windows: Windows, initial: Tensor, members: Tensor, *, whole: bool) -> Tensor:
+        """Positions of the windows that a stage looks at."""
+        if whole or self.settings.optimizer == "adam":
+            return torch.arange(initial.shape[1], device=initial.device)
+        squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
+        n_parameters = self.fitted.theta.shape[1]
+        return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED))
 
     def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
         """The windows with the measurements of these members."""
