@@ -6,15 +6,19 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import physode
+from physode import systems
 from physode.training.evidence import FREE_PRECISION, Evidence
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.problem import AbstractProblem, Evaluation, Linearised
+from physode.training.result import Progress, StopFit
 
 
 @dataclass
@@ -301,3 +305,24 @@ def test_a_member_that_has_ended_is_not_evaluated_any_more() -> None:
     point = levenberg_marquardt(linear, *far, both, iterations=30, tolerance=1e-3, report=lambda *_: None, accelerate=True)
     torch.testing.assert_close(point.theta[1], best.theta[0], rtol=1e-5, atol=1e-6)
     assert asked[0] == [0, 1] and asked[-1] == [1]
+
+
+def test_precisions_settle_without_swinging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going the whole way to its estimate, that of the linear part swings by more than a tenth."""
+    record = systems.get("lotka-volterra").simulate(np.linspace(0, 10, 101), {"x": 1.0, "y": 1.0})
+    update, precisions = Evidence.update, []
+
+    def end(progress: Progress) -> None:
+        if progress.stage != "warm start":
+            raise StopFit
+
+    def note(hyper: Evidence, counts: Tensor, *rest: Any) -> Tensor:
+        change = update(hyper, counts, *rest)
+        precisions.append(hyper.precision[0].clone())
+        return change
+
+    monkeypatch.setattr(Evidence, "update", note)
+    physode.NeuralODE().fit(record, seed=0, callback=end)
+    path = torch.stack(precisions).log()
+    assert len(path) >= 6
+    assert float(path[3:].diff(dim=0).abs().max()) < 0.1
