@@ -53,8 +53,8 @@ def test_windows_left_out_are_filled_in_by_the_field() -> None:
     torch.testing.assert_close(initial[:, rest], truth[:, rest], rtol=0, atol=1e-3)
 
 
-def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its noise is recovered better than any sample could."""
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many measurements each stage from now on looks at."""
     looked: list[int] = []
     real = stages.ShootingProblem.__post_init__
 
@@ -63,6 +63,12 @@ def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: 
         looked.append(int(problem.counts.sum()))
 
     monkeypatch.setattr(stages.ShootingProblem, "__post_init__", note)
+    return looked
+
+
+def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its noise is recovered better than any sample could."""
+    looked = looked_at(monkeypatch)
     batch, states = rotation(noise=0.05, n_observations=200, duration=10.0, n_trajectories=6)
     vector_field = field()
     with torch.random.fork_rng():
@@ -85,14 +91,7 @@ def test_a_field_that_loses_the_windows_left_out_is_given_up(monkeypatch: pytest
     how = settings("levenberg-marquardt", SOLVERS["rk4"])
     stage = stages.Stages([field()], batch, (0, 1), guess_from(states), how, silent, Journal(None, {}, {}))
     stage.warm_start()
-    looked: list[int] = []
-    real = stages.ShootingProblem.__post_init__
-
-    def note(problem: stages.ShootingProblem) -> None:
-        real(problem)
-        looked.append(int(problem.counts.sum()))
-
-    monkeypatch.setattr(stages.ShootingProblem, "__post_init__", note)
+    looked = looked_at(monkeypatch)
     monkeypatch.setattr(stages, "draw_windows", lambda *_: torch.tensor([0]))
     intervals = int(batch.time.shape[1]) - 1
     went_well = stage.shoot(intervals, torch.tensor([0]))
