@@ -35,7 +35,7 @@ MAKERS: dict[str, Callable[[int, tuple[int, ...], str], AbstractField]] = {
     "second-order": lambda n_inputs, hidden, activation: SecondOrderField(2, n_inputs, hidden, activation),
     "port-hamiltonian": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation),
     "hamiltonian": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation),
-    "convex": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden, activation, convex=True),
+    "convex": lambda n_inputs, hidden, activation: PortHamiltonianField(3, n_inputs, hidden or (4,), activation, convex=True),
     "separable": lambda n_inputs, hidden, activation: HamiltonianField(2, n_inputs, hidden, activation, separable=True),
     "logarithmic": logarithmic,
 }
@@ -86,7 +86,7 @@ def of_parameters(field: AbstractField, t: Tensor, z: Tensor, u: Tensor) -> Call
     return evaluate
 
 
-@pytest.mark.parametrize(("n_inputs", "hidden"), [(0, (4,)), (2, (3, 2))])
+@pytest.mark.parametrize(("n_inputs", "hidden"), [(0, (4,)), (2, (3, 2)), (1, ())])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", MAKERS)
 def test_derivatives_equal_the_generic_ones_and_differences(kind: str, activation: str, n_inputs: int, hidden: tuple[int, ...]) -> None:
