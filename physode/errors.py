@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "CheckpointWarning",
     "DataError",
     "ExistsError",
     "FileFormatError",
@@ -45,6 +46,10 @@ class SimulationError(PhysodeError):
 
 class SimulationWarning(RuntimeWarning):
     """Some trajectories could not be carried to their end; their values are NaN from there on."""
+
+
+class CheckpointWarning(RuntimeWarning):
+    """The checkpoint of a running fit could not be written."""
 
 
 class NotFittedError(PhysodeError):

@@ -33,16 +33,24 @@ class Scaling:
     time_scale: float
 
 
-def measure(smoothed: Smoothed) -> tuple[Array, Array, float]:
+def measure(values: Array, smoothed: Smoothed) -> tuple[Array, Array, float]:
     """Mean and standard deviation of each observed state, and the time constant of the record.
 
-    The time constant is the standard deviation of a state over that of its derivative (1 / angular frequency for an oscillator),
-    joined over the states that move as the root mean square of the rates.
+    The time constant is the standard deviation of a smoothed state over that of its derivative (1 / angular frequency for an
+    oscillator), joined over the states that move as the root mean square of the rates.
+
+    Parameters
+    ----------
+    values : ndarray, shape (trajectories, observations, n_observed)
+        The measurements; a smoothing spline of few sharp peaks may lack most of their height.
+    smoothed : Smoothed
+        Of these measurements.
     """
     axes = (0, 1)
-    mean, scale = np.nanmean(smoothed.value, axis=axes), np.nanstd(smoothed.value, axis=axes)
+    mean, scale = np.nanmean(values, axis=axes), np.nanstd(values, axis=axes)
     moves = np.nanstd(smoothed.value, axis=1).max(axis=0) > 0
     if not moves.any():
         return mean, scale, np.nan
-    rate = np.sqrt(np.nanmean(smoothed.first[..., moves] ** 2, axis=axes)) / scale[moves]
+    first, value = smoothed.first[..., moves], smoothed.value[..., moves]
+    rate = np.sqrt(np.nanmean(first**2, axis=axes)) / np.nanstd(value, axis=axes)
     return mean, scale, float(1 / np.sqrt(np.mean(rate**2)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time as clock
 from collections.abc import Callable, Sequence
@@ -21,7 +20,10 @@ from physode.fields import AbstractField
 from physode.models.dynamics import LearnedDynamics, to_numpy
 from physode.models.encoding import encode, noise_levels
 from physode.models.failures import describe
+from physode.models.held_out import check_held_out, misfit
+from physode.models.identity import identity
 from physode.models.layout import Layout
+from physode.models.outcome import outcome
 from physode.models.scaling import Scaling, measure
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.training.batch import Batch, stack_records
@@ -31,9 +33,8 @@ from physode.training.fit import fit_fields
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess, stack_guesses
 from physode.training.initial_states import fit_start
 from physode.training.journal import Journal
-from physode.training.result import FitResult, Progress, StopFit
+from physode.training.result import FitResult, OutOfTime, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
-from physode.training.stages import FAR, NEGLIGIBLE, SMALL_SOLVER_ERROR
 from physode.training.windows import cut_windows
 from physode.trajectories import OneClock, input_values, on_one_clock, times, values
 
@@ -121,11 +122,14 @@ def train(
     """
     started = clock.perf_counter()
     layout, observed = model._layout(records[0]), np.isfinite(times(records[0]))
+    if validation is not None:
+        check_held_out(layout, validation)
+    itself = {} if checkpoint is None else identity(model, records, seeds, validation)
     whole = on_one_clock(records[0])
     ds, records = whole.record, [whole.record, *(on_one_clock(record).record for record in records[1:])]
     raw = [smooth(times(record), values(record, layout.observed)) for record in records]
-    scaling = _scaling(model, layout, ds, *measure(raw[0]))
-    _refuse_constant(layout, scaling.scale)
+    scaling = _scaling(model, layout, ds, *measure(values(ds, layout.observed), raw[0]))
+    _refuse_constant(layout, scaling)
     place = model._place
     batch = stack_records([encode(record, layout, scaling) for record in records]).to(**place)
     guesses = [_guess(model, layout, scaling, raw[min(k, len(raw) - 1)], ds, np.random.default_rng(seed)) for k, seed in enumerate(seeds)]
@@ -135,18 +139,24 @@ def train(
         "histories": [{name: [] for name in ("epoch", "loss", "nfev", "wall_time", "stage")} for _ in seeds],
         "seconds": 0.0,
     }
-    identity = {} if checkpoint is None else _identity(model, batch, seeds, validation)
-    journal = Journal(None if checkpoint is None else Path(checkpoint), identity, told)
-    before = told["seconds"]
+    journal = Journal(None if checkpoint is None else Path(checkpoint), itself, told)
+    before, reasons = told["seconds"], list[str]()
 
     def report(members: Tensor, epochs: Tensor, losses: Tensor, nfev: int, stage: str) -> None:
         seconds = told["seconds"] = before + clock.perf_counter() - started
         for member, epoch, loss in zip(members.tolist(), epochs.tolist(), losses.tolist(), strict=True):
             for name, value in zip(told["histories"][member], (epoch, loss, nfev, seconds, stage), strict=True):
                 told["histories"][member][name].append(value)
-        callback(Progress(int(epochs.max()), float(losses.median()), nfev, seconds, stage))
-        if time_budget is not None and seconds - before > time_budget:
-            raise StopFit("time_budget")
+        try:
+            callback(Progress(int(epochs.max()), float(losses.median()), nfev, seconds, stage))
+        except StopFit as stop:
+            reasons.append(stop.reason)
+            raise
+        check_time()
+
+    def check_time() -> None:
+        if time_budget is not None and clock.perf_counter() - started > time_budget:
+            raise OutOfTime
 
     with torch.random.fork_rng(devices=[]):
         fields, starts = [], []
@@ -162,34 +172,19 @@ def train(
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
         frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
 
-        judge = None if validation is None else lambda member, fitted: _misfit(frame.dynamics(member, fitted), validation)
-        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge, journal)
+        judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation)
+        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge, journal, check_time)
     lost = torch.nonzero(~fitted.loss.isfinite() & (fitted.status <= STATUSES.index("converged")))[:, 0].tolist()
     if lost:
         one = fitted.of(lost[0])
         where = _lost_window(frame.dynamics(lost[0], one), one, batch, guess.states[lost[0]], ds)
         raise FitError(f"no windows of the record could be integrated with the warm-started field{where}.")
-    seconds = before + clock.perf_counter() - started
-    return [
-        (frame.dynamics(member, fitted.of(member)), _result(fitted.of(member), layout, scaling, ds, history, seconds))
-        for member, history in enumerate(told["histories"])
-    ]
-
-
-def _identity(model: AbstractModel, batch: Batch, seeds: Sequence[int], validation: xr.Dataset | None) -> dict[str, str]:
-    """What makes a fit the one it is, in words that an error can use."""
-    record = hashlib.sha256()
-    for part in (batch.time, batch.values, batch.inputs.time, batch.inputs.values, batch.weight):
-        record.update(b"" if part is None else part.cpu().numpy().tobytes())
-    held_out = (
-        "none" if validation is None else hashlib.sha256(values(validation, model._layout(validation).observed).tobytes()).hexdigest()
-    )
-    return {
-        "model": f"{model!r}",
-        "record": record.hexdigest(),
-        "seed": ", ".join(str(seed) for seed in seeds),
-        "validation record": held_out,
-    }
+    seconds, out = before + clock.perf_counter() - started, []
+    how: dict[str, Any] = {"scheduled": optimizer == "adam", "reason": "".join(reasons), "seconds": seconds}
+    for member, history in enumerate(told["histories"]):
+        one, record = fitted.of(member), records[min(member, len(records) - 1)]
+        out.append((frame.dynamics(member, one), outcome(one, layout, scaling, record, history=history, **how)))
+    return out
 
 
 def _lost_window(dynamics: LearnedDynamics, fitted: Fitted, batch: Batch, guess: Tensor, ds: xr.Dataset) -> str:
@@ -209,12 +204,18 @@ def _lost_window(dynamics: LearnedDynamics, fitted: Fitted, batch: Batch, guess:
     return f"; {text}; or look at the record for outliers or a wrong time unit"
 
 
-def _refuse_constant(layout: Layout, scale: Array) -> None:
-    for name, size in zip(layout.states, scale, strict=True):
+def _refuse_constant(layout: Layout, scaling: Scaling) -> None:
+    for name, size in zip(layout.states, scaling.scale, strict=True):
         if not size > 0:
             raise DataError(
-                f"state {name!r} does not change in this record, so there are no dynamics to fit; leave it out or make it an input."
+                f"state {name!r} does not change in this record, or too little for a number, so there are no dynamics to fit; leave it "
+                "out, make it an input, or give it in a smaller unit."
             )
+    if not np.isfinite(scaling.time_scale):
+        raise DataError(
+            f"no trajectory of this record moves: {', '.join(layout.observed)} differ between trajectories only, so there are no dynamics "
+            "to fit; give trajectories that change in time."
+        )
 
 
 def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, scale: Array, time_scale: float) -> Scaling:
@@ -253,16 +254,6 @@ def _latent_map(layout: Layout, raw: Smoothed, scaling: Scaling, states: Array) 
     return np.ascontiguousarray(solution.T)
 
 
-def _misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
-    """Root mean square error of the forecast of the last three quarters of each held-out trajectory, in standard deviations."""
-    names = dynamics.layout.observed
-    data = values(validation, names)
-    warmup = max(3, -(-data.shape[1] // 4))
-    error = (values(dynamics.predict(validation, warmup), names) - data)[:, warmup:]
-    error[np.isnan(error) & np.isfinite(data[:, warmup:])] = np.inf  # a forecast that ran away is no forecast
-    return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
-
-
 def _optimizer(model: AbstractModel, field: AbstractField, n_measurements: int) -> str:
     explicit = isinstance(get_solver(model.solver, model.gradient), RungeKuttaSolver)
     if model.optimizer == "levenberg-marquardt" and not explicit:
@@ -276,53 +267,3 @@ def _optimizer(model: AbstractModel, field: AbstractField, n_measurements: int) 
     few = n_measurements <= MOST_MEASUREMENTS and n_measurements * field.n_parameters <= MOST_DERIVATIVES
     small = field.n_parameters <= MOST_PARAMETERS or (few and is_dual(n_measurements, field.n_parameters, groups))
     return "levenberg-marquardt" if explicit and small else "lbfgs"
-
-
-def _result(
-    fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset, history: dict[str, list[float | int | str]], seconds: float
-) -> FitResult:
-    """Say how the fit of one member ended, in the record's units."""
-    status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
-    intervals = int(fitted.intervals[0])
-    scale = scaling.scale[list(layout.index)]
-    noise = dict(zip(layout.observed, (fitted.noise[0].cpu().double().numpy() * scale).tolist(), strict=True))
-    honest = not solver_error > max(SMALL_SOLVER_ERROR * loss, NEGLIGIBLE)
-    message = {
-        "converged": "The fit converged.",
-        "max_iterations": "The fit was still improving when it reached max_iterations; allow more of them for a better one.",
-        "time_budget": "The time budget ran out; the best model so far was kept.",
-        "interrupted": "The fit was interrupted; the best model so far was kept.",
-        "stopped": "The callback stopped the fit; the best model so far was kept.",
-    }[status]
-    if not honest:
-        message += (
-            f" The training solver is off by {solver_error:.2g} standard deviations on the learned field, not small against "
-            f"the residual of {loss:.2g}: the network may have absorbed the solver's error. Use a solver of higher order."
-        )
-    excursion = float(fitted.excursion[0])
-    bounded = not excursion > FAR
-    if not bounded:
-        message += (
-            f" Run freely along the record, the learned field goes {excursion:.2g} times as far from the mean as the record does: it is "
-            "unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
-        )
-    observed = int(np.isfinite(times(ds)).sum(1).max())
-    if intervals < observed - 1 and status in ("converged", "max_iterations"):
-        message += (
-            f" Trajectories were fitted in windows of {intervals} intervals, not whole: longer ones could not be followed, as in "
-            "chaos or when the model cannot represent the motion."
-        )
-    gaps = np.diff(times(ds), axis=1)
-    return FitResult(
-        success=status == "converged" and honest and bounded,
-        status=status,
-        message=message,
-        nfev=fitted.n_evaluations,
-        n_iterations=int(fitted.n_iterations[0]),
-        wall_time=seconds,
-        loss=loss,
-        noise_std=noise,
-        solver_error=solver_error,
-        window=float(intervals * np.nanmedian(gaps)),
-        history=history,
-    )

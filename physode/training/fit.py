@@ -27,6 +27,7 @@ def fit_fields(
     report: Report,
     judge: Callable[[int, Fitted], float] | None = None,
     journal: Journal | None = None,
+    check_time: Callable[[], None] = lambda: None,
 ) -> Fitted:
     """Fit fields of one architecture, the members, to a batch of trajectories: many at once cost little more than one.
 
@@ -45,13 +46,15 @@ def fit_fields(
         Error of a member (its number, and where the fit stands) on held-out data; of the stages the one with the smallest is kept.
     journal : Journal, optional
         Where to keep what was done, and to go on from.
+    check_time : callable, optional
+        Called after each round of an optimiser, whether it gained or not; may raise StopFit.
 
     Returns
     -------
     Fitted
     """
     journal = journal or Journal(None, {}, {})
-    stages = Stages(fields, batch, observed, guess, settings, report, journal)
+    stages = Stages(fields, batch, observed, guess, settings, report, journal, check_time)
     fitted = stages.fitted
     best, least = fitted.copy(), torch.full_like(fitted.loss, torch.inf)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time as clock
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from physode.errors import FileFormatError, PhysodeError
+from physode.errors import CheckpointWarning, FileFormatError, PhysodeError
 from physode.files import atomic_path
 
 __all__ = ["Journal", "Keep", "State"]
@@ -26,7 +28,7 @@ State = Any
 """A tree of dicts, lists and tuples with tensors, numbers, texts and None."""
 Keep = Callable[[Callable[[], State]], None]
 """Called by an optimiser after each step with a function that tells where it stands."""
-FORMAT = "physode-checkpoint/4"
+FORMAT = "physode-checkpoint/5"
 """Another number whenever what an optimiser keeps of its place changes, so that an older file is refused and not misread."""
 SECONDS = 10.0
 """Time between two writes while a run goes on."""
@@ -47,7 +49,7 @@ class Journal:
     Raises
     ------
     PhysodeError
-        If the file belongs to another fit.
+        If the file belongs to another fit, or could not be written.
     FileFormatError
         If it is no whole checkpoint.
     """
@@ -57,8 +59,10 @@ class Journal:
         self.done: list[State] = []
         self.going: State = None
         self.place, self.written = 0, clock.monotonic()
-        if path is not None and path.exists():
-            self._read(path)
+        if path is not None:
+            _refuse_unwritable(path)
+            if path.exists():
+                self._read(path)
         self._snapshot = copy.deepcopy(told)
 
     def run(self, optimise: Callable[[State, Keep], State]) -> State:
@@ -81,7 +85,7 @@ class Journal:
             self.write()
 
     def write(self) -> None:
-        """Write what is known now, whole or not at all."""
+        """Write what is known now, whole or not at all; a file that cannot be written costs a warning and not the fit."""
         if self.path is None:
             return
         tensors: dict[str, Tensor] = {}
@@ -92,8 +96,11 @@ class Journal:
             "done": _packed(self.done, tensors),
             "going": _packed(self.going, tensors),
         }
-        with atomic_path(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"physode": json.dumps(about)})
+        try:
+            with atomic_path(self.path) as temporary:
+                save_file(tensors, temporary, metadata={"physode": json.dumps(about)})
+        except (OSError, SafetensorError) as error:
+            warnings.warn(f"the checkpoint {self.path} could not be written ({error}); the fit goes on.", CheckpointWarning, stacklevel=2)
         self.written = clock.monotonic()
 
     def _read(self, path: Path) -> None:
@@ -113,6 +120,13 @@ class Journal:
             )
         self.done, self.going = _unpacked(about["done"], tensors), _unpacked(about["going"], tensors)
         self.told.update(about["told"])
+
+
+def _refuse_unwritable(path: Path) -> None:
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = "is a folder" if path.is_dir() else "cannot be written: its folder does not exist, or is not yours to write to"
+        raise PhysodeError(f"the checkpoint {path} {what}; give the name of a file in a folder that exists.")
 
 
 def _packed(tree: State, tensors: dict[str, Tensor]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FitResult", "Progress", "StopFit"]
+__all__ = ["FitResult", "OutOfTime", "Progress", "StopFit"]
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,25 @@ class Progress:
 
 
 class StopFit(Exception):
-    """Raised by a callback to end a fit, a request and no error; the best model so far is kept.
+    """Raised by a callback to end a fit, a request and no error; the best model so far is kept, with the status "stopped".
 
     Parameters
     ----------
-    status : str
-        Becomes `FitResult.status`.
+    reason : str, optional
+        For `FitResult.message`.
     """
 
-    def __init__(self, status: str = "stopped") -> None:
-        super().__init__(status)
-        self.status = status
+    status = "stopped"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OutOfTime(StopFit):
+    """Raised when the time budget is spent."""
+
+    status = "time_budget"
 
 
 @dataclass(frozen=True)
@@ -54,16 +62,17 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        Whether the fit converged, its solver solved the learned equation, and the learned field, run freely along the record, stayed
-        near it.
+        Whether the fit converged (by Adam: went through its schedule), its solver solved the learned equation, the learned field, run
+        freely along the record, stayed near it, and the residual of every observed state is below half of its spread, or about the noise
+        that the record states.
     status : str
-        "converged", "max_iterations", "time_budget", "interrupted", "stopped" or "failed".
+        "converged", "max_iterations", "time_budget", "interrupted" or "stopped".
     message : str
-        The same in a sentence, with a remedy where there is one.
+        The same in sentences, with a remedy where there is one.
     nfev : int
         Evaluations of the field, each on the whole batch.
     n_iterations : int
-        Accepted optimiser steps.
+        Accepted optimiser steps; by L-BFGS and Adam, rounds of five steps that found a better point.
     wall_time : float
         Seconds.
     loss : float
@@ -76,7 +85,7 @@ class FitResult:
     window : float
         Duration of the longest shooting windows that were fitted, in the record's unit of time.
     history : mapping of str to list
-        The fields of `Progress`, one entry per accepted step.
+        The fields of `Progress`, one entry for each of them.
     """
 
     success: bool

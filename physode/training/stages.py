@@ -27,7 +27,7 @@ from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
 
-__all__ = ["FAR", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
+__all__ = ["FAR", "LONGEST", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
 
 FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
 """Prior precision that a fit starts from, and that of what bends a field's law where no evidence changes it; where it does, the field
@@ -76,6 +76,8 @@ class Stages:
     settings : FitSettings
     report : callable
     journal : Journal
+    check_time : callable, optional
+        Called after each round of an optimiser; may raise StopFit.
     """
 
     def __init__(
@@ -87,8 +89,9 @@ class Stages:
         settings: FitSettings,
         report: Report,
         journal: Journal,
+        check_time: Callable[[], None] = lambda: None,
     ) -> None:
-        self.journal = journal
+        self.journal, self.check_time = journal, check_time
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])
@@ -361,7 +364,11 @@ class Stages:
             def standing(optimiser: Callable[[], State]) -> State:
                 return {"optimiser": optimiser(), "iterations": fitted.n_iterations, "random": torch.get_rng_state()}
 
-            point = optimise(going=own, keep=lambda optimiser: keep(partial(standing, optimiser)))
+            def after_each(optimiser: Callable[[], State]) -> None:
+                keep(partial(standing, optimiser))
+                self.check_time()
+
+            point = optimise(going=own, keep=after_each)
             return {
                 "point": (point.theta, point.initial, point.squares, point.converged),
                 "evidence": (evidence.variance, evidence.precision),

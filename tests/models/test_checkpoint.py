@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import xarray as xr
 
 import physode
 from physode import systems
-from physode.errors import FileFormatError, PhysodeError
+from physode.errors import CheckpointWarning, FileFormatError, PhysodeError
 from physode.fields import get_theta
+from physode.models.identity import identity
 from physode.training import Progress, StopFit
 from physode.training.stages import Stages
 
@@ -103,10 +105,10 @@ def test_the_checkpoint_of_another_fit_is_refused(record: xr.Dataset, tmp_path: 
     with pytest.raises(PhysodeError, match="of another seed"):
         physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=1).fit(record, seed=5, checkpoint=path)
     assert path.read_bytes() == held
-    older = held.replace(b"physode-checkpoint/4", b"physode-checkpoint/3")
+    older = held.replace(b"physode-checkpoint/5", b"physode-checkpoint/4")
     assert older != held
     path.write_bytes(older)
-    with pytest.raises(FileFormatError, match="is no checkpoint of the format physode-checkpoint/4"):
+    with pytest.raises(FileFormatError, match="is no checkpoint of the format physode-checkpoint/5"):
         fit(record, {"max_iterations": 1}, checkpoint=path)
     assert path.read_bytes() == older
     path.write_bytes(held[:-20])
@@ -116,3 +118,65 @@ def test_the_checkpoint_of_another_fit_is_refused(record: xr.Dataset, tmp_path: 
     model.save(path)
     with pytest.raises(FileFormatError, match="is no checkpoint of the format"):
         fit(record, {"max_iterations": 1}, checkpoint=path)
+
+
+def changed(name: str, **attrs: str) -> Callable[[xr.Dataset], xr.Dataset]:
+    return lambda ds: ds.assign({name: ds[name].assign_attrs(attrs)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ds: ds.assign(x_noise_std=10 * ds["x_noise_std"]),
+        lambda ds: ds.assign(u=2 * ds["u"]),
+        lambda ds: ds.assign_coords(time=3 * ds["time"]),
+        changed("u", interpolation="previous"),
+        changed("x", units="mm"),
+        changed("x", role="position"),
+        lambda ds: ds.rename(x="y", x_noise_std="y_noise_std"),
+    ],
+    ids=["noise", "input", "times", "interpolation", "units", "role", "name"],
+)
+@pytest.mark.parametrize("which", ["record", "validation record"])
+def test_whatever_a_fit_depends_on_makes_it_another_one(which: str, change: Callable[[xr.Dataset], xr.Dataset]) -> None:
+    ds = xr.Dataset(
+        {
+            "x": (("trajectory", "time"), np.sin([[0.0, 1.0, 2.0]]), {"role": "state", "units": "m"}),
+            "u": (("trajectory", "time"), np.cos([[0.0, 1.0, 2.0]]), {"role": "input", "interpolation": "linear"}),
+            "x_noise_std": ((), 0.1, {"role": "noise"}),
+        },
+        {"trajectory": [0], "time": [0.0, 1.0, 2.0]},
+    )
+    model = physode.NeuralODE()
+    before = identity(model, [ds], [0], ds)
+    assert identity(model, [ds.assign_attrs(history="read again")], [0], ds.copy(deep=True)) == before
+    after = identity(model, [change(ds)], [0], ds) if which == "record" else identity(model, [ds], [0], change(ds))
+    assert [name for name in before if before[name] != after[name]] == [which]
+
+
+def test_a_fit_with_other_noise_is_not_taken_up(record: xr.Dataset, tmp_path: Path) -> None:
+    fit(record, {"max_iterations": 1}, checkpoint=tmp_path / "fit")
+    with pytest.raises(PhysodeError, match="of another record"):
+        fit(record.assign(x_noise_std=10 * record["x_noise_std"]), {"max_iterations": 1}, checkpoint=tmp_path / "fit")
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_fit(record: xr.Dataset, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    with pytest.raises(PhysodeError, match="cannot be written: its folder does not exist.*give the name of a file in a folder that exists"):
+        fit(record, {"max_iterations": 1}, checkpoint=tmp_path / "no folder" / "fit", callback=told.append)
+    with pytest.raises(PhysodeError, match="is a folder; give the name of a file"):
+        fit(record, {"max_iterations": 1}, checkpoint=tmp_path, callback=told.append)
+    assert not told
+
+
+def test_a_checkpoint_that_can_no_longer_be_written_costs_a_warning_and_not_the_fit(record: xr.Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "soon gone"
+    folder.mkdir()
+
+    def remove(_: Progress) -> None:
+        if folder.exists():
+            folder.rmdir()
+
+    with pytest.warns(CheckpointWarning, match="could not be written .* the fit goes on"):
+        model = fit(record, {"max_iterations": 1}, checkpoint=folder / "fit", callback=remove)
+    assert torch.equal(get_theta(model.module_), get_theta(fit(record, {"max_iterations": 1}).module_))

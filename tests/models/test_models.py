@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -169,10 +171,13 @@ def test_hamiltonian_model_conserves_its_energy_and_learns_the_true_one(fitted: 
         ({"optimizer": "adam"}, "node"),
     ],
 )
-def test_every_solver_gradient_and_optimiser_fits_an_oscillator(settings: dict, name: str) -> None:
-    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 2, 9), {"x": 1.0, "v": 0.0})
+def test_every_solver_gradient_and_optimiser_betters_the_warm_start(settings: dict, name: str) -> None:
+    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 8), {"x": 1.0, "v": 0.0})  # few points: its spline is off
+    kind = {"separable": True} if "separable" in settings else {}
+    start = get(name, hidden=(4,), optimizer="lbfgs", max_iterations=1, **kind).fit(ds, seed=0)  # less than one round
+    assert start.result_.n_iterations == len(start.result_.history["stage"]) == start.result_.history["stage"].count("warm start")
     model = get(name, hidden=(4,), max_iterations=5, **settings).fit(ds, seed=0)
-    assert model.score(ds) > 0.995
+    assert model.result_.loss < 0.7 * start.result_.loss
 
 
 def test_the_initial_velocity_can_be_learned_from_the_initial_position(tmp_path) -> None:
@@ -215,6 +220,9 @@ def test_callback_and_time_budget_end_a_fit(record: xr.Dataset) -> None:
         raise StopFit
 
     assert physode.NeuralODE(hidden=(8,)).fit(record, callback=stop).result_.status == "stopped"
+    model = physode.NeuralODE(hidden=(8,)).fit(record, callback=lambda _: (_ for _ in ()).throw(StopFit("seen enough")))
+    assert (model.result_.status, model.result_.success) == ("stopped", False)
+    assert model.result_.message == "The callback stopped the fit (seen enough); the best model so far was kept."
     assert physode.NeuralODE(hidden=(8,)).fit(record, time_budget=1e-6).result_.status == "time_budget"
 
 
@@ -222,6 +230,12 @@ def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
     train, held_out = record.isel(trajectory=slice(0, 2)), record.isel(trajectory=slice(2, 3))
     model = physode.SecondOrderNeuralODE(hidden=(8,)).fit(train, validation=held_out)
     assert model.score(held_out, warmup=15) > 0.99
+
+
+def test_adam_ends_with_its_schedule(record: xr.Dataset) -> None:
+    result = physode.NeuralODE(hidden=(8,), optimizer="adam", max_iterations=5).fit(record).result_
+    assert result.success and result.status == "max_iterations"
+    assert result.message == "The fit went through its schedule of max_iterations steps on each length of windows."
 
 
 def test_a_port_hamiltonian_model_finds_the_store_that_was_not_observed() -> None:
@@ -261,6 +275,33 @@ class TestErrors:
         ds["y"][:] = 1.0
         with pytest.raises(DataError, match="'y'"):
             physode.NeuralODE().fit(ds)
+
+    def test_a_record_at_rest_everywhere(self) -> None:
+        with pytest.raises(DataError, match="no trajectory of this record moves: x, y differ between trajectories only"):
+            physode.NeuralODE().fit(physode.from_numpy([TIME, TIME], [np.full((len(TIME), 2), k) for k in (1.0, 2.0)], ["x", "y"]))
+
+    def test_values_too_close_for_a_spread(self, record: xr.Dataset) -> None:
+        with pytest.raises(DataError, match="'theta' does not change in this record, or too little .* in a smaller unit"):
+            physode.NeuralODE().fit(record.assign(theta=1e-300 * record["theta"]))
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda ds: ds.isel(time=slice(3)), "starts from its first 3 of 3 times and forecasts the rest, and of the rest nothing"),
+            (
+                lambda ds: ds.map(lambda state: state.where(ds["time"] > 2) if state.ndim == 2 else state, keep_attrs=True),
+                "and there nothing was measured",
+            ),
+            (lambda ds: ds.isel(time=slice(None, None, -1)), "validation record: .*increas"),
+            (lambda ds: ds.drop_vars("omega"), "validation record: .*the record lacks omega"),
+        ],
+        ids=["short", "late", "backwards", "another"],
+    )
+    def test_a_validation_record_that_tells_nothing(self, record: xr.Dataset, change: Callable, message: str) -> None:
+        told: list[object] = []
+        with pytest.raises(DataError, match=message):
+            physode.NeuralODE().fit(record, validation=change(record), callback=told.append)
+        assert not told
 
     def test_a_record_without_the_states(self, fitted: dict) -> None:
         other = physode.from_numpy(TIME, np.sin(TIME), ["height"])

@@ -16,11 +16,12 @@ from physode.solvers import SOLVERS, get_solver
 from physode.solvers.adaptive import AdaptiveSolver
 from physode.training.batch import Batch
 from physode.training.evidence import Evidence
-from physode.training.fitted import FitSettings
+from physode.training.fit import fit_fields
+from physode.training.fitted import STATUSES, FitSettings
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.initial_states import estimate_initial_states
 from physode.training.levenberg_marquardt import Point
-from physode.training.result import StopFit
+from physode.training.result import OutOfTime, StopFit
 from physode.training.shooting import InitialPrior
 from physode.training.windows import cut_windows
 
@@ -118,7 +119,7 @@ def test_lbfgs_fits_in_growing_windows() -> None:
     assert fitted.intervals == 12
 
 
-@pytest.mark.parametrize("stop", [StopFit("time_budget"), KeyboardInterrupt()])
+@pytest.mark.parametrize("stop", [OutOfTime(), KeyboardInterrupt()])
 @pytest.mark.parametrize("optimizer", ["levenberg-marquardt", "lbfgs"])
 def test_a_stopped_fit_keeps_the_best_parameters_so_far(optimizer: str, stop: BaseException) -> None:
     batch, states = rotation(n_observations=13)
@@ -131,13 +132,30 @@ def test_a_stopped_fit_keeps_the_best_parameters_so_far(optimizer: str, stop: Ba
             raise stop
 
     fitted = fit_one(vector_field, batch, guess_from(0.8 * states), settings(optimizer, SOLVERS["rk4"], max_step=0.5), report)
-    assert fitted.status == ("time_budget" if isinstance(stop, StopFit) else "interrupted")
+    assert fitted.status == ("time_budget" if isinstance(stop, OutOfTime) else "interrupted")
     assert fitted.loss == told[-1]  # the stage that was stopped, not the one before
     assert fitted.intervals == 2 and fitted.n_evaluations > 0
     held = parameters_to_vector(vector_field.parameters()).detach()
     assert torch.equal(fitted.theta, held)
     runs = SOLVERS["rk4"].integrate(vector_field, fitted.states[:, 0], batch.time[:, :3], batch.inputs, 0.5).detach()
     torch.testing.assert_close(runs[:, :2], fitted.states[:, :2], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_time_is_checked_after_steps_that_gain_nothing_too(optimizer: str) -> None:
+    batch, states = rotation(n_observations=13)
+    told: list[str] = []
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(len(told))
+        if len(checks) > 1 and checks[-1] == checks[-2]:  # nothing was told of this round
+            raise OutOfTime
+
+    how = settings(optimizer, SOLVERS["rk4"], max_step=0.5)
+    fitted = fit_fields([field()], batch, (0, 1), guess_from(states), how, lambda *told_: told.append(told_[-1]), check_time=check)
+    assert fitted.status.tolist() == [STATUSES.index("time_budget")]
+    assert checks[-1] == len(told)
 
 
 def test_a_fit_stopped_in_its_warm_start_keeps_the_match() -> None:

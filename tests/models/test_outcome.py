@@ -1,0 +1,117 @@
+"""What a fit says of itself: whether it succeeded, and what to doubt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import physode
+from physode.models.layout import plain_layout
+from physode.models.outcome import outcome
+from physode.models.scaling import Scaling, measure
+from physode.training.fitted import STATUSES, Fitted
+from physode.training.result import FitResult
+from physode.training.smoothing import smooth
+from physode.trajectories import times, values
+
+TIME = np.linspace(0.0, 10.0, 60)
+
+
+def told(ds: xr.Dataset, states: np.ndarray, **other: Any) -> FitResult:
+    """What is said of a converged fit whose states, in the record's units, are these."""
+    layout = plain_layout(ds)
+    data = values(ds, layout.observed)
+    scaling = Scaling(np.nanmean(data, axis=(0, 1)), np.nanstd(data, axis=(0, 1)), np.zeros(0), np.ones(0), 1.0)
+    one, scaled = torch.ones(1, dtype=torch.float64), torch.from_numpy((states - scaling.mean) / scaling.scale)
+    number = torch.ones(1, dtype=torch.int64)
+    parts = {
+        "theta": one[None],
+        "states": scaled[None],
+        "noise": torch.full((1, len(layout.observed)), 0.1, dtype=torch.float64),
+        "loss": 0.1 * one,
+        "solver_error": 1e-9 * one,
+        "excursion": one,
+        "max_step": one,
+        "intervals": number * (data.shape[1] - 1),
+        "sampled": number > 1,
+        "status": number * STATUSES.index("converged"),
+        "n_iterations": number,
+    }
+    return outcome(Fitted(**{**parts, **other}), layout, scaling, ds, scheduled=False, reason="", history={}, seconds=1.0)
+
+
+def waves(noise: float = 0.0, stated: float | None = None) -> tuple[xr.Dataset, np.ndarray]:
+    """A record of two waves of size one, and the states without their noise."""
+    states = np.stack([np.sin(TIME), np.cos(TIME)], axis=-1)
+    ds = physode.from_numpy(TIME, states + noise * np.random.default_rng(0).standard_normal(states.shape), ["x", "y"])
+    if stated is not None:
+        ds["x_noise_std"] = ((), stated, {"role": "noise"})
+    return ds, states[None]
+
+
+def test_a_fit_that_follows_the_record_succeeds() -> None:
+    result = told(*waves(noise=0.2))
+    assert result.success and result.message == "The fit converged."
+
+
+def test_a_fit_that_follows_one_state_only_does_not() -> None:
+    ds, states = waves()
+    flat = states * [1.0, 0.0]
+    result = told(ds, flat)
+    assert result.status == "converged" and not result.success
+    assert "The residual of y is 1 of its spread in the record: the model does not follow it." in result.message
+    assert "The residual of x" not in result.message
+
+
+@pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (1.0, True)])
+def test_noise_as_large_as_the_motion_has_to_be_stated(stated: float | None, follows: bool) -> None:
+    ds, states = waves(noise=1.0, stated=stated)
+    assert ("The residual of x" not in told(ds, states).message) == follows
+
+
+def test_a_few_measurements_of_large_stated_noise_count_by_their_weight() -> None:
+    ds, states = waves()
+    ds["x"][0, ::6] += 20.0
+    sigma = np.full((1, len(TIME)), 0.1)
+    sigma[0, ::6] = 20.0
+    weighted = ds.assign(x_noise_std=(ds["x"].dims, sigma, {"role": "noise"}))
+    assert "The residual of x" in told(ds, states).message
+    assert "The residual of x" not in told(weighted, states).message
+
+
+def test_only_records_that_could_have_been_fitted_whole_are_said_to_be_cut() -> None:
+    t = np.arange(1200.0)
+    long = physode.from_numpy(t, np.sin(t)[:, None], ["x"])
+    states = np.sin(t)[None, :, None]
+    assert told(long, states, intervals=torch.tensor([1000])).message == "The fit converged."
+    assert "windows of 333 intervals, not whole" in told(long, states, intervals=torch.tensor([333])).message
+
+
+def test_what_else_to_doubt() -> None:
+    loose = told(*waves(), solver_error=torch.tensor([0.05]))
+    assert not loose.success and "The training solver is off by 0.05 standard deviations" in loose.message
+    wild = told(*waves(), excursion=torch.tensor([40.0]))
+    assert not wild.success and "goes 40 times as far from the mean" in wild.message
+    short = told(*waves(), status=torch.tensor([STATUSES.index("time_budget")]))
+    assert not short.success and short.message == "The time budget ran out; the best model so far was kept."
+
+
+def test_a_model_without_a_state_that_it_needs_says_so() -> None:
+    result = physode.NeuralODE(hidden=(2,), max_iterations=5).fit(physode.from_numpy(TIME, np.sin(TIME), ["x"])).result_
+    assert not result.success and "The residual of x" in result.message
+
+
+def test_states_are_scaled_by_their_measurements() -> None:
+    """A spline of peaks that are narrower than the gaps between times smooths them away."""
+    ds = physode.from_numpy(TIME, np.where(np.arange(60) % 15 == 7, 1.0, 0.0), ["x"])
+    ds["x"][0, 3] = np.nan
+    measured = values(ds, ["x"])
+    smoothed = smooth(times(ds), measured)
+    mean, scale, time_scale = measure(measured, smoothed)
+    assert np.nanstd(smoothed.value) < 0.5 * np.nanstd(measured)
+    assert (mean[0], scale[0]) == pytest.approx((np.nanmean(measured), np.nanstd(measured)))
+    assert time_scale > 0
