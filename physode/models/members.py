@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import xarray as xr
 from tqdm.auto import tqdm
@@ -19,7 +20,16 @@ __all__ = ["fit_records", "fit_seeds"]
 Model = TypeVar("Model", bound=AbstractModel)
 
 
-def fit_seeds(model: Model, ds: xr.Dataset, seeds: int | Iterable[int] = 8, *, progress: bool = False) -> dict[int, Model]:
+def fit_seeds(
+    model: Model,
+    ds: xr.Dataset,
+    seeds: int | Iterable[int] = 8,
+    *,
+    time_budget: float | None = None,
+    callback: Callable[[Progress], None] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> dict[int, Model]:
     """Fit a model to a record from many seeds at once.
 
     The members are fitted as one batch: every evaluation, and every step of Levenberg-Marquardt, is one call for all of them, which
@@ -35,6 +45,8 @@ def fit_seeds(model: Model, ds: xr.Dataset, seeds: int | Iterable[int] = 8, *, p
         A record (`physode.validate`).
     seeds : int or iterable of int, default 8
         Seeds, or how many, from 0 on.
+    time_budget, callback, checkpoint : optional
+        See `AbstractModel.fit`; of the members together. The loss of a `Progress` is the median of the members that moved.
     progress : bool, default False
         Show a progress bar with the median loss.
 
@@ -65,10 +77,18 @@ def fit_seeds(model: Model, ds: xr.Dataset, seeds: int | Iterable[int] = 8, *, p
     numbers = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         raise PhysodeError(f"seeds are {numbers}; give at least one, and each once.")
-    return fit_records(model, [ds], numbers, progress=progress)
+    return fit_records(model, [ds], numbers, progress=progress, callback=callback, time_budget=time_budget, checkpoint=checkpoint)
 
 
-def fit_records(model: Model, records: Sequence[xr.Dataset], seeds: Sequence[int], *, progress: bool = False) -> dict[int, Model]:
+def fit_records(
+    model: Model,
+    records: Sequence[xr.Dataset],
+    seeds: Sequence[int],
+    *,
+    progress: bool = False,
+    callback: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> dict[int, Model]:
     """Fit a model to one record for all seeds, or to one for each, with the same times, inputs and gaps; see `fit_seeds`."""
     for record in records:
         validate(record)
@@ -77,9 +97,11 @@ def fit_records(model: Model, records: Sequence[xr.Dataset], seeds: Sequence[int
     def show(state: Progress) -> None:
         bar.update(1)
         bar.set_postfix(loss=f"{state.loss:.3g}", nfev=state.nfev, stage=state.stage)
+        if callback is not None:
+            callback(state)
 
     with bar:
-        fits = train(model, records, seeds, callback=show)
+        fits = train(model, records, seeds, callback=show, **options)
     out = {}
     for number, (seed, fit) in enumerate(zip(seeds, fits, strict=True)):
         out[seed] = type(model)(**model.get_params())._take(records[min(number, len(records) - 1)], *fit)

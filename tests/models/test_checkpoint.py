@@ -62,15 +62,19 @@ def test_stopped_fits_go_on_to_the_same_numbers(record: xr.Dataset, settings: di
 
 
 def test_members_go_on_together(record: xr.Dataset, tmp_path: Path) -> None:
-    from physode.models.train import train
-
     model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=6)
-    whole = train(model, [record], [0, 1, 2])
-    train(model, [record], [0, 1, 2], checkpoint=tmp_path / "fit", callback=stopper(20))
-    resumed = train(model, [record], [0, 1, 2], checkpoint=tmp_path / "fit")
-    for (ours, result), (theirs, expected) in zip(resumed, whole, strict=True):
-        assert torch.equal(get_theta(ours.field), get_theta(theirs.field))
-        assert result.history["loss"] == expected.history["loss"]
+    whole = physode.fit_seeds(model, record, 3)
+    stopped = physode.fit_seeds(model, record, 3, checkpoint=tmp_path / "fit", callback=stopper(20))
+    assert {member.result_.status for member in stopped.values()} == {"stopped"}
+    resumed = physode.fit_seeds(model, record, 3, checkpoint=tmp_path / "fit")
+    for seed, member in whole.items():
+        assert torch.equal(get_theta(resumed[seed].module_), get_theta(member.module_))
+        assert resumed[seed].result_.history["loss"] == member.result_.history["loss"]
+
+
+def test_members_end_together_with_their_time(record: xr.Dataset) -> None:
+    members = physode.fit_seeds(physode.SecondOrderNeuralODE(hidden=(3,)), record, 2, time_budget=1e-6)
+    assert {member.result_.status for member in members.values()} == {"time_budget"}
 
 
 def test_ctrl_c_keeps_the_fit(record: xr.Dataset, tmp_path: Path) -> None:
