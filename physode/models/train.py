@@ -31,10 +31,10 @@ from physode.training.equations import is_dual
 from physode.training.evidence import group_positions
 from physode.training.fit import fit_fields
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess, stack_guesses
-from physode.training.initial_states import fit_start
 from physode.training.journal import Journal
 from physode.training.result import FitResult, OutOfTime, Progress, StopFit
 from physode.training.smoothing import Smoothed, smooth
+from physode.training.start_map import fit_start
 from physode.training.windows import cut_windows
 from physode.trajectories import OneClock, input_values, on_one_clock, times, values
 

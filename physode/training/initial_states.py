@@ -8,20 +8,22 @@ import torch
 from torch import Tensor
 
 from physode.fields.base import AbstractField
-from physode.fields.members import get_theta, set_theta, stack
 from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
-from physode.training.evidence import Evidence, group_positions
-from physode.training.levenberg_marquardt import levenberg_marquardt
-from physode.training.matching import MatchingProblem
 
-__all__ = ["estimate_initial_states", "fit_start", "refine_initial_states"]
+__all__ = ["estimate_initial_states", "refine_initial_states"]
 
 ITERATIONS = 15
-GROWTH = 3
-FEWEST = 4
+"""Most tries on one stretch of a record."""
+FEWEST, FACTOR = 4, 3
+"""Observations of the first stretch, and the factor by which stretches grow."""
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING, CHANGE = 1e-3, 1e-10, 1e10, 5.0
+"""Damping of a trajectory at first, its bounds, and the factor by which a step changes it."""
+QUIET = 1e-5
+"""Share of the cost that no trajectory gains any more at the end."""
+TINY = 1e-12
 
 
 @torch.no_grad()
@@ -68,7 +70,7 @@ def estimate_initial_states(
         initial = refine_initial_states(field, batch.first(length), observed, initial, guess, precision, variance, max_step)
         if length >= batch.time.shape[1]:
             return initial
-        length = min(length * GROWTH, batch.time.shape[1])
+        length = min(length * FACTOR, batch.time.shape[1])
 
 
 @torch.no_grad()
@@ -100,13 +102,13 @@ def refine_initial_states(
         return stages, residual, cost.nan_to_num(torch.inf)
 
     stages, residual, cost = attempt(initial)
-    damping = torch.full_like(cost, 1e-3)
+    damping = torch.full_like(cost, FIRST_DAMPING)
     for _ in range(ITERATIONS):
         by_initial, _ = trajectory_derivatives(tableau, field, stages, grid, by_parameters=False)
         jacobian = (by_initial[..., columns, :] * weight[..., None]).flatten(-3, -2).nan_to_num(0.0)
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)
-        diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + 1e-12)
+        diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + TINY)
         trial = initial - torch.linalg.solve(hessian + diagonal, gradient)
         new_stages, new_residual, new_cost = attempt(trial)
         better = new_cost < cost
@@ -119,29 +121,7 @@ def refine_initial_states(
         )
         residual = torch.where(better[..., None, None], new_residual, residual)
         cost = torch.where(better, new_cost, cost)
-        damping = torch.where(better, damping / 5, damping * 5).clamp(1e-10, 1e10)
-        if float(gain.max()) < 1e-5 and not bool((damping < 1.0).logical_and(~better).any()):
+        damping = torch.where(better, damping / CHANGE, damping * CHANGE).clamp(LEAST_DAMPING, MOST_DAMPING)
+        if float(gain.max()) < QUIET and not bool((damping < 1.0).logical_and(~better).any()):
             break
     return initial
-
-
-@torch.no_grad()
-def fit_start(start: AbstractField, initial: Tensor) -> None:
-    """Learn the first velocity as a function of the first position, from the initial states of a finished fit.
-
-    Parameters
-    ----------
-    start : AbstractField
-        Map from positions to velocities; changed in place.
-    initial : Tensor, shape (trajectories, n_states)
-        Positions first, then velocities; scaled.
-    """
-    n = start.n_states
-    position, velocity = initial[:, :n], initial[:, n:]
-    problem = MatchingProblem(stack([start]), position[None], velocity[None], position[:, :0])
-    groups, ordered = group_positions(start)
-    unknown = torch.zeros(n, dtype=torch.bool, device=initial.device)
-    evidence = Evidence(initial.new_full((1, n), 0.01), initial.new_full((1, len(groups)), 0.1), groups, unknown, ordered)
-    none = initial.new_zeros(1, 1, 0)
-    point = levenberg_marquardt(problem, get_theta(start), none, evidence, iterations=30, tolerance=0.01, report=lambda *_: None)
-    set_theta(start, point.theta)

@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 __all__ = ["Smoothed", "smooth"]
 
 Array = np.ndarray
-LONGEST = 2000
+PIECE = 2000
 """Observations smoothed in one piece; longer records are smoothed in pieces, since their smoothness may change."""
 LEAST_PENALTY, N_PENALTIES = 1e-8, 30
 """Least penalty, for knots one apart: interpolation but for rounding."""
@@ -77,7 +77,7 @@ def smooth(time: Array, values: Array) -> Smoothed:
 
 def _pieces(valid: Array, inside: Array) -> list[tuple[Array, Array]]:
     """Pair measurements with the times at which their spline is read."""
-    count = max(1, -(-len(valid) // LONGEST))
+    count = max(1, -(-len(valid) // PIECE))
     if count == 1:
         return [(valid, inside)]
     cuts = np.array_split(valid, count)

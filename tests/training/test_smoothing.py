@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_smoothing_spline
 
-from physode.training.smoothing import LONGEST, _SmoothingSpline, smooth
+from physode.training.smoothing import PIECE, _SmoothingSpline, smooth
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1])
@@ -67,7 +67,7 @@ def test_few_measurements_leave_a_line_none_leave_zeros_and_constants_stay() -> 
 
 
 def test_a_long_record_is_smoothed_in_pieces() -> None:
-    count = LONGEST + 300
+    count = PIECE + 300
     time = np.linspace(0.0, count / 20, count)
     values = np.sin(time) + 0.05 * np.random.default_rng(2).standard_normal(count)
     out = smooth(time[None], values[None, :, None])
