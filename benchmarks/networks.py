@@ -56,8 +56,15 @@ class Peer:
     learning_rate: float
 
 
-def train(peer: Peer, allowed: Sequence[float]) -> Iterator[tuple[nn.Module, int]]:
-    """Descend by Adam; give the network and the number of steps when each of the given seconds of the processor is spent."""
+def train(peer: Peer, allowed: Sequence[float]) -> Iterator[tuple[nn.Module, int, int]]:
+    """Descend by Adam; give network, steps and the network's evaluations when each of the given seconds of the processor is spent."""
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    peer.field.register_forward_hook(count)
     optimiser = torch.optim.Adam(peer.field.parameters(), lr=peer.learning_rate)
     began, steps = clock.process_time(), 0
     for seconds in allowed:
@@ -67,9 +74,9 @@ def train(peer: Peer, allowed: Sequence[float]) -> Iterator[tuple[nn.Module, int
             loss.backward()
             optimiser.step()
             steps += 1
-        spent = clock.process_time()
-        yield peer.field, steps
-        began += clock.process_time() - spent
+        spent, known = clock.process_time(), calls
+        yield peer.field, steps, calls
+        began, calls = began + clock.process_time() - spent, known  # what is done with the network between is not training
 
 
 def follow(field: nn.Module, start: np.ndarray, time: np.ndarray) -> np.ndarray:

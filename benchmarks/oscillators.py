@@ -6,7 +6,8 @@ First positions and velocities are given, then positions alone. The peers are th
 Adam(1e-2) on the full batch, 2-20-20 ELU, one augmented state that starts at zero; physode has its defaults but for one augmented state.
 From positions alone, physode estimates the first velocity of a held-out trajectory from its first ten positions; the second-order peer is
 told it, there and in training.
-Errors are those of all later times, root mean square in standard deviations. Seconds are the processor's, on one thread.
+Errors are those of all later times, root mean square in standard deviations. "calls" are evaluations of the field in training, each on the
+whole batch; ratios are those of the errors. Seconds are the processor's, on one thread.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def main() -> None:
     both = system.simulate(TIME, n_trajectories=2 * COUNT, seed=0)
     for names, said in ((["x", "v"], "positions and velocities"), (["x"], "positions alone")):
         print(f"\n{said}; medians over {len(seeds)} seeds, load {os.getloadavg()[0]:.1f}")
-        print(f"{'fit':<36}{'CPU [s]':>9}{'held-out error':>16}{'[least, most]':>22}{'ratio':>9}")
+        print(f"{'fit':<36}{'CPU [s]':>9}{'held-out error':>16}{'[least, most]':>22}{'ratio':>9}{'calls':>9}")
         for name in MODELS:
             show(name, both, names, seeds, factors)
 
@@ -68,22 +69,25 @@ def show(name: str, both: xr.Dataset, names: list[str], seeds: range, factors: t
         model = MODELS[name]().fit(both[names].isel(trajectory=slice(COUNT)), seed=seed)
         seconds = clock.process_time() - began
         guess = values(model.predict(both[names].isel(trajectory=slice(COUNT, None)), warmup=SEEN), names)[:, SEEN:]
-        ours.append((seconds, error_of(guess, truth)))
+        ours.append((seconds, error_of(guess, truth), model.result_.nfev))
         peer, start = make_peer(name, exact, len(names), seed)
-        for factor, (field, steps) in zip(factors, train(peer, [factor * seconds for factor in factors]), strict=True):
+        for factor, (field, steps, calls) in zip(factors, train(peer, [factor * seconds for factor in factors]), strict=True):
             found = follow(field, start[COUNT:], TIME)[:, SEEN:, : len(names)]
-            theirs.append((factor, factor * seconds, error_of(found, truth), steps))
-    errors = np.array(ours)
-    row(f"physode {name}", errors[:, 0], errors[:, 1], np.median(errors[:, 1]))
+            theirs.append((factor, factor * seconds, error_of(found, truth), calls, steps))
+    all_ours = np.array(ours)
+    base = float(np.median(all_ours[:, 1]))
+    row(f"physode {name}", all_ours, base)
     for factor in factors:
         some = np.array([entry[1:] for entry in theirs if entry[0] == factor])
-        row(f"torchdiffeq {name}, {np.median(some[:, 2]):.0f} Adam steps", some[:, 0], some[:, 1], np.median(errors[:, 1]))
+        row(f"torchdiffeq {name}, {np.median(some[:, 3]):.0f} Adam steps", some, base)
 
 
-def row(said: str, seconds: np.ndarray, errors: np.ndarray, base: float) -> None:
-    """Print one row."""
+def row(said: str, runs: np.ndarray, base: float) -> None:
+    """Print one row: seconds, error and evaluations of each seed."""
+    seconds, errors, calls = runs.T[:3]
     spread = f"[{errors.min():.2g}, {errors.max():.2g}]"
-    print(f"{said:<36}{np.median(seconds):>9.1f}{np.median(errors):>16.2e}{spread:>22}{np.median(errors) / base:>9.1f}", flush=True)
+    ratio = np.median(errors) / base
+    print(f"{said:<36}{np.median(seconds):>9.1f}{np.median(errors):>16.2e}{spread:>22}{ratio:>9.1f}{np.median(calls):>9.0f}", flush=True)
 
 
 def error_of(guess: np.ndarray, truth: np.ndarray) -> float:
