@@ -1,8 +1,9 @@
 """Sixteen seeds of one model as one batch, beside one of them alone.
 
-Run it from the project's root: ``python benchmarks/ensemble.py [--seeds N] [--device cuda]``. Lotka-Volterra, 101 points, the default
-model. Seconds of the processor and of the clock on one thread, and on all cores; and how far the members are from the fits alone. With
-a graphics card 256 members are fitted there and on the processor.
+Run it from the project's root: ``python benchmarks/ensemble.py [--seeds N] [--quick]``. Lotka-Volterra, 101 points, the default model.
+Seconds of the processor and of the clock on one thread, and on all cores, with the ratio of each to one fit; evaluations of the field, each
+for the whole batch; and how far the members are from the fits alone. Where torch finds a graphics card, 256 members are fitted on it and
+on the processor.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ def main() -> None:
     repeats = 1 if options.quick else 3
     record = systems.get("lotka-volterra").simulate(np.linspace(0, 10, 101), {"x": 1.0, "y": 1.0})
     physode.NeuralODE(hidden=(4,), max_iterations=2).fit(record)  # what the first fit of a process costs is no part of it
-    print(f"{'fit':<34}{'threads':>8}{'CPU [s]':>20}{'wall [s]':>20}{'ratio':>12}{'load':>6}")
+    print(f"{'fit':<34}{'threads':>8}{'CPU [s]':>20}{'wall [s]':>20}{'ratios':>12}{'calls':>7}{'load':>6}")
     for threads in sorted({1, os.cpu_count() or 1}):
         torch.set_num_threads(threads)
         models, alone = {}, []
         for seed in range(ALONE):
             models[seed], spent = timed(lambda seed=seed: physode.NeuralODE().fit(record, seed=seed))
             alone.append(spent)
-        row("one seed alone", threads, alone, alone)
+        row("one seed alone", threads, alone, alone, models)
         both = [timed(lambda: physode.fit_seeds(physode.NeuralODE(), record, options.seeds)) for _ in range(repeats)]
-        row(f"{options.seeds} seeds as one batch", threads, [spent for _, spent in both], alone)
+        row(f"{options.seeds} seeds as one batch", threads, [spent for _, spent in both], alone, both[0][0])
     print(f"largest difference of a run along the record: {difference(both[0][0], models, record):.1e}")
     if torch.cuda.is_available():
         for device in ("cpu", "cuda"):
-            fits = [timed(lambda device=device: physode.fit_seeds(physode.NeuralODE(device=device), record, ON_CARD))[1]]
-            row(f"{ON_CARD} seeds on {device}", os.cpu_count() or 1, fits, alone)
+            found, spent = timed(lambda device=device: physode.fit_seeds(physode.NeuralODE(device=device), record, ON_CARD))
+            row(f"{ON_CARD} seeds on {device}", os.cpu_count() or 1, [spent], alone, found)
 
 
 def timed(fit: Callable[[], object]) -> tuple[object, tuple[float, float]]:
@@ -58,18 +59,21 @@ def timed(fit: Callable[[], object]) -> tuple[object, tuple[float, float]]:
 
 def difference(members: dict[int, physode.NeuralODE], alone: dict[int, physode.NeuralODE], record: xr.Dataset) -> float:
     """Largest difference between the runs of members and of the same seeds fitted alone."""
-    runs = [(members[seed].predict(record), alone[seed].predict(record)) for seed in alone]
+    runs = [(members[seed].predict(record), alone[seed].predict(record)) for seed in alone if seed in members]
     return max(float(abs(ours[name] - theirs[name]).max()) for ours, theirs in runs for name in ("x", "y"))
 
 
-def row(name: str, threads: int, spent: list[tuple[float, float]], alone: list[tuple[float, float]]) -> None:
-    """Print median, least and most of the seconds, and the ratio of the medians to one fit."""
+def row(
+    name: str, threads: int, spent: list[tuple[float, float]], alone: list[tuple[float, float]], found: dict[int, physode.NeuralODE]
+) -> None:
+    """Print median, least and most of the seconds, the ratio of the medians to one fit, and the median of the evaluations."""
     cells = ""
     for column in (0, 1):
         seconds = [each[column] for each in spent]
         cells += f"{np.median(seconds):>8.2f} [{min(seconds):.2f}, {max(seconds):.2f}]".rjust(20)
     ratio = np.median(spent, axis=0) / np.median(alone, axis=0)
-    print(f"{name:<34}{threads:>8}{cells}{ratio[0]:>6.1f}{ratio[1]:>6.1f}{os.getloadavg()[0]:>6.1f}", flush=True)
+    calls = np.median([model.result_.nfev for model in found.values()])
+    print(f"{name:<34}{threads:>8}{cells}{ratio[0]:>6.1f}{ratio[1]:>6.1f}{calls:>7.0f}{os.getloadavg()[0]:>6.1f}", flush=True)
 
 
 if __name__ == "__main__":
