@@ -21,7 +21,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
-# Quick looks; the peers are installed by the first of the two targets that is made.
+# Four scripts in full and quick looks at others; the peers are installed by the first of the two targets that is made.
 bench: $(BENCH)
 	$(BIN)/python benchmarks
 	$(BIN)/python benchmarks/simulate.py
@@ -33,12 +33,18 @@ bench: $(BENCH)
 	$(BIN)/python benchmarks/ensemble.py --quick
 	$(BIN)/python benchmarks/noisy.py
 
+# Every script in full that `make bench` does not run so. The last one reads records that physode does not ship: PHYSODE_DATA names their folder.
 bench-long: $(BENCH)
 	$(BIN)/python benchmarks/time_to_error.py
 	$(BIN)/python benchmarks/oscillators.py
 	$(BIN)/python benchmarks/pendulums.py
+	$(BIN)/python benchmarks/gradient_step.py
+	$(BIN)/python benchmarks/adjoint.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/ensemble.py
 	$(BIN)/python benchmarks/defaults.py
 	$(BIN)/python benchmarks/large.py
+	$(BIN)/python benchmarks/measured.py
 
 gallery: $(READY)
 	$(BIN)/python docs/make_gallery.py
