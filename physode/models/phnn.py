@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physode.errors import PhysodeError
 from physode.fields import AbstractField, PortHamiltonianField
 from physode.models.base import AbstractModel
+from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, plain_layout
 
 __all__ = ["PortHamiltonianNeuralODE"]
@@ -83,12 +84,12 @@ class PortHamiltonianNeuralODE(AbstractModel):
         It is defined up to a constant, here such that the mean over the training record is zero, and up to a factor: without unit.
         """
         dynamics = self._fitted()
+        field = cast(PortHamiltonianField, dynamics.field)
 
         def raw(states: Array) -> Array:
-            scaled = torch.from_numpy((np.asarray(states, dtype=np.float64) - dynamics.scaling.mean) / dynamics.scaling.scale)
+            scaled = dynamics._tensor((np.asarray(states, dtype=np.float64) - dynamics.scaling.mean) / dynamics.scaling.scale)
             with torch.no_grad():
-                out: Array = dynamics.field.hamiltonian(scaled).numpy()  # type: ignore[operator]
-            return out
+                return to_numpy(field.hamiltonian(scaled))
 
         return np.asarray(raw(z) - raw(dynamics.reference).mean())
 

@@ -17,6 +17,9 @@ from physode.models import MODELS, get
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
+ENERGETIC = (physode.HamiltonianNeuralODE, physode.PortHamiltonianNeuralODE)
+
+
 @pytest.fixture(scope="module")
 def record() -> xr.Dataset:
     return systems.get("pendulum").simulate(np.linspace(0, 3, 20), n_trajectories=2, noise=0.01, seed=2)
@@ -55,6 +58,9 @@ def test_single_precision_in_every_family(record: xr.Dataset, name: str, tmp_pat
     states = model.sample_states(5, seed=0)
     assert model.rhs(0.0, states).dtype == np.float64
     np.testing.assert_allclose(model.jvp(0.0, states, np.ones_like(states)), again.jvp(0.0, states, np.ones_like(states)))
+    if isinstance(model, ENERGETIC):
+        assert model.hamiltonian(states).dtype == np.float64
+        assert np.ptp(model.hamiltonian(states)) > 0
 
 
 @pytest.mark.parametrize(
@@ -102,3 +108,5 @@ def test_a_graphics_card_gives_the_same_numbers(record: xr.Dataset, name: str) -
     assert next(fits[1].module_.parameters()).device.type == "cuda"
     assert fits[1].result_.loss == pytest.approx(fits[0].result_.loss, rel=1e-4)
     xr.testing.assert_allclose(fits[1].predict(record), fits[0].predict(record), rtol=1e-3, atol=1e-4)
+    if isinstance(fits[1], ENERGETIC):
+        assert np.isfinite(fits[1].hamiltonian(fits[1].sample_states(5, seed=0))).all()
