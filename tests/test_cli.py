@@ -78,6 +78,7 @@ BAD = {
     "parameter not a number": (["simulate", "pendulum", "--parameter", "gravity=big", "-o", "a.nc"], "gravity=big is not a number"),
     "no equals sign": (["simulate", "pendulum", "--parameter", "gravity", "-o", "a.nc"], "'gravity' is not of the form NAME=VALUE"),
     "no duration": (["simulate", "pendulum", "--duration", "0", "-o", "a.nc"], "--duration is 0; give a positive time"),
+    "endless": (["simulate", "pendulum", "--duration", "inf", "-o", "a.nc"], "--duration is inf; give a positive time"),
     "other suffix": (["simulate", "pendulum", "-o", "a.txt"], "ends with neither .nc nor .csv"),
     "no folder": (["simulate", "pendulum", "-o", "no/where.nc"], "there is no folder no"),
     "no model file": (["predict", "m.safetensors", "pendulum", "-o", "a.nc"], "m.safetensors"),
@@ -94,6 +95,12 @@ def test_bad_questions_get_a_plain_answer(run, tmp_path, case):
     text = refused(run, *arguments)
     assert re.search(words, text), text
     assert not (tmp_path / "out").exists() and not (tmp_path / "a.nc").exists()
+
+
+@pytest.mark.parametrize("command", ["simulate pendulum -o a.nc", "lyapunov pendulum", "fit pendulum --model node -o out"])
+def test_a_negative_seed_is_refused(run, tmp_path, command):
+    assert "Invalid value for '--seed'" in run(*command.split(), "--seed", "-3", code=2)
+    assert not list(tmp_path.iterdir())
 
 
 TABLES = {

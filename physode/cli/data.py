@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ def simulate(name: str, how: Simulation) -> xr.Dataset:
             values[key] = float(text)
         except ValueError:
             raise PhysodeError(f"--parameter {key}={text} is not a number; write for example --parameter {key}=1.5.") from None
-    if not how.duration > 0:
+    if not 0 < how.duration < math.inf:
         raise PhysodeError(f"--duration is {how.duration:g}; give a positive time.")
     return systems.get(name, **values).simulate(
         np.linspace(0.0, how.duration, how.points),

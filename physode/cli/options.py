@@ -51,7 +51,7 @@ Trajectories = Annotated[int, typer.Option("--trajectories", min=1, help="System
 Points = Annotated[int, typer.Option("--points", min=3, help="System: how many times.")]
 Duration = Annotated[float, typer.Option("--duration", min=0.0, help="System: the last time; the first is 0.")]
 Parameters = Annotated[list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="System: a parameter; may be repeated.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of what is random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is random.")]
 
 
 def comma_list(text: str | None) -> list[str]:

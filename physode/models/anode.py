@@ -13,6 +13,7 @@ from physode.fields import AbstractField, FirstOrderField
 from physode.models.base import AbstractModel
 from physode.models.dynamics import HELD
 from physode.models.layout import Layout, plain_layout
+from physode.models.options import whole_number
 
 __all__ = ["AugmentedNeuralODE"]
 
@@ -60,7 +61,8 @@ class AugmentedNeuralODE(AbstractModel):
         super().__init__(**settings)
         if initial_augmented not in ("free", "zeros"):
             raise unknown_name("initial_augmented", initial_augmented, ("free", "zeros"))
-        self.n_augmented, self.initial_augmented = n_augmented, initial_augmented
+        self.n_augmented = None if n_augmented is None else whole_number("n_augmented", n_augmented, 0)
+        self.initial_augmented = initial_augmented
 
     def get_params(self) -> dict[str, Any]:
         """Hyperparameters as given, JSON-ready."""

@@ -18,6 +18,7 @@ from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
 from physode.models.failures import warn_of_failures
 from physode.models.layout import Layout
+from physode.models.options import finite_number, layer_widths, whole_number
 from physode.models.scaling import Scaling
 from physode.models.seen import digests, shares
 from physode.models.train import train
@@ -59,14 +60,19 @@ class AbstractModel(ABC):
         "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, or up to 1,000 measurements where
         every parameter has a prior (not the coupling of Hamiltonian models to inputs, nor port-Hamiltonian ones), and L-BFGS beyond that.
     max_iterations : int, default 100
-        Optimiser steps on each length of windows.
+        Optimiser steps on each length of windows, at least 1.
     tolerance : float, default 0.01
-        The fit has converged when three steps in a row gain less than this share of the residual.
-    device : str, default "cpu"
+        The fit has converged when three steps in a row gain less than this share of the residual; with 0 it takes all its steps.
+    device : str or torch.device, default "cpu"
         Where the model is fitted and run: "cpu", "cuda", "cuda:1", ... On a graphics card a single small model is slower than on the
         processor; members that are fitted together are what it is for.
     dtype : {"float64", "float32"}, default "float64"
         Type of parameters and states. Single precision ends at a relative error of about 1e-5.
+
+    Raises
+    ------
+    PhysodeError
+        If an option is no value of its kind, or torch cannot compute on the device here.
     """
 
     registry_name: ClassVar[str]
@@ -85,24 +91,25 @@ class AbstractModel(ABC):
         optimizer: str = "auto",
         max_iterations: int = 100,
         tolerance: float = 0.01,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         dtype: str = "float64",
     ) -> None:
-        self.hidden = tuple(int(width) for width in hidden)
-        if any(width < 1 for width in self.hidden):
-            raise PhysodeError(f"hidden is {tuple(hidden)}; give the width of each hidden layer as a positive number.")
+        self.hidden = layer_widths(hidden)
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
         if optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", optimizer, OPTIMIZERS)
         get_solver(solver, gradient)
         self.activation, self.solver, self.gradient, self.optimizer = activation, solver, gradient, optimizer
-        self.max_iterations, self.tolerance = int(max_iterations), float(tolerance)
+        self.max_iterations, self.tolerance = (
+            whole_number("max_iterations", max_iterations, 1),
+            finite_number("tolerance", tolerance, zero=True),
+        )
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
-        if not is_available(device):
+        if not is_available(str(device)):
             raise PhysodeError(f"this torch cannot compute on device {device!r} here; use device='cpu', or install a torch that can.")
-        self.device, self._dtype = device, dtype
+        self.device, self._dtype = str(device), dtype
         self.dynamics_: LearnedDynamics | None = None
         self._result: FitResult | None = None
         self._digests = np.zeros(0, dtype=np.int64)
@@ -168,7 +175,7 @@ class AbstractModel(ABC):
             for each trajectory or measurement as its weight, otherwise it is estimated. Inputs are linear or held between samples,
             on a clock of their own or that of the observations; steps end at their samples.
         seed : int, default 0
-            For the initial weights.
+            For the initial weights; 0 or more.
         validation : xarray.Dataset, optional
             Held-out record: of the stages of the fit (ever longer windows) the one that predicts it best is kept.
         time_budget : float, optional
@@ -191,6 +198,8 @@ class AbstractModel(ABC):
         ------
         DataError
             If the record breaks the data contract or cannot serve this model.
+        PhysodeError
+            If `seed` is no whole number of 0 or more, or `time_budget` no positive number.
         FitError
             If nothing could be fitted.
 
@@ -204,6 +213,8 @@ class AbstractModel(ABC):
         'converged'
         """
         validate(ds)
+        seed = whole_number("seed", seed, 0)
+        time_budget = None if time_budget is None else finite_number("time_budget", time_budget)
         bar = tqdm(desc=type(self).__name__, unit=" step", disable=None if progress else True)
 
         def show(state: Progress) -> None:

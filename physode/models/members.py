@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from physode.errors import PhysodeError
 from physode.models.base import AbstractModel
+from physode.models.options import whole_number
 from physode.models.train import train
 from physode.training.result import Progress
 from physode.trajectories import validate
@@ -74,7 +75,7 @@ def fit_seeds(
     >>> [models[seed].score(ds) > 0.99999 for seed in models]
     [True, True, True]
     """
-    numbers = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    numbers = list(range(seeds)) if isinstance(seeds, int) else [whole_number("seed", seed, 0) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         raise PhysodeError(f"seeds are {numbers}; give at least one, and each once.")
     return fit_records(model, [ds], numbers, progress=progress, callback=callback, time_budget=time_budget, checkpoint=checkpoint)

@@ -14,6 +14,7 @@ from physode.fields import AbstractField, PortHamiltonianField
 from physode.models.base import AbstractModel
 from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, plain_layout
+from physode.models.options import whole_number
 
 __all__ = ["PortHamiltonianNeuralODE"]
 
@@ -70,7 +71,7 @@ class PortHamiltonianNeuralODE(AbstractModel):
 
     def __init__(self, *, n_augmented: int = 0, convex: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
-        self.n_augmented, self.convex = int(n_augmented), bool(convex)
+        self.n_augmented, self.convex = whole_number("n_augmented", n_augmented, 0), bool(convex)
         if self.convex and len(self.hidden) != 1:
             raise PhysodeError(f"hidden is {self.hidden} and convex is True: a convex energy has one hidden layer; give hidden=(8,).")
 
