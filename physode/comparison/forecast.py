@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from physode.trajectories import select_split, state_names, time_dim
+from physode.trajectories import select_split, state_names, time_dim, times
 
 __all__ = ["WARMUP_FRACTION", "predict_all", "split_kind", "split_mask", "with_split"]
 
@@ -68,7 +68,8 @@ def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:
     parts = [model.predict(select_split(record, "train"))]
     for part in sorted(set(record["split"].values.tolist()) - {"train"}):
         held_out = select_split(record, part)
-        warmup = max(3, math.ceil(WARMUP_FRACTION * held_out.sizes[time_dim(record)]))
+        longest = int(np.isfinite(times(held_out)).sum(axis=1).max())
+        warmup = min(max(3, math.ceil(WARMUP_FRACTION * longest)), longest - 1)
         parts.append(model.predict(held_out, warmup=warmup))
     return _on(xr.concat(parts, "trajectory", join="exact", compat="override", coords="minimal"), record)
 

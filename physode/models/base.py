@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from physode.errors import DataError, NotFittedError, PhysodeError, unknown_name
 from physode.fields import ACTIVATIONS, AbstractField
 from physode.models.dynamics import LearnedDynamics
+from physode.models.encoding import check_warmup
 from physode.models.failures import warn_of_failures
 from physode.models.layout import Layout
 from physode.models.options import finite_number, layer_widths, whole_number
@@ -24,7 +25,7 @@ from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
 from physode.training.result import FitResult, Progress
-from physode.trajectories import input_values, validate, values
+from physode.trajectories import check_record, input_values, validate, values
 
 __all__ = ["AbstractModel"]
 
@@ -40,6 +41,12 @@ def is_available(device: str) -> bool:
     except (RuntimeError, AssertionError):
         return False
     return True
+
+
+def _check(ds: xr.Dataset, layout: Layout) -> None:
+    """Raise DataError unless a record can be predicted by a model of this layout."""
+    check_record(ds)
+    layout.check(ds)
 
 
 class AbstractModel(ABC):
@@ -213,6 +220,8 @@ class AbstractModel(ABC):
         'converged'
         """
         validate(ds)
+        if validation is not None:
+            _check(validation, self._layout(ds))
         seed = whole_number("seed", seed, 0)
         time_budget = None if time_budget is None else finite_number("time_budget", time_budget)
         bar = tqdm(desc=type(self).__name__, unit=" step", disable=None if progress else True)
@@ -337,21 +346,33 @@ class AbstractModel(ABC):
         Parameters
         ----------
         ds : xarray.Dataset
-            A record with the observed states (and inputs) of the training record.
+            A record with the observed states (and inputs) of the training record, in their units. Each trajectory needs a measurement
+            of at least one state among the samples that its initial state is estimated from.
         warmup : int, optional
-            The initial state is estimated from the first `warmup` observations of each trajectory, the rest is forecast. Without
-            it every observation is used: then the prediction is a smoother, not a forecast.
+            The initial state is estimated from the first `warmup` samples of each trajectory, the rest is forecast. Without it every
+            sample is used: then the prediction is a smoother, not a forecast. Of trajectories of unequal length the longest one must
+            have more samples; those that have not are smoothed.
 
         Returns
         -------
         xarray.Dataset
             All states, latent ones included, on the coordinates of `ds`. Where the learned field runs away, values are NaN from there on,
             and one `SimulationWarning` says in which trajectory and when.
+
+        Raises
+        ------
+        DataError
+            If the record breaks the data contract, lacks a variable of the training record or has it in other units; if a trajectory has
+            no measurement to start from, or none has samples after the first `warmup`.
+        PhysodeError
+            If `warmup` is no whole number of 1 or more.
         """
-        if warmup is not None and warmup < 1:
-            raise PhysodeError(f"warmup is {warmup}; give the number of observations, at least 1, or None for all.")
-        result = self._fitted().predict(ds, warmup)
-        warn_of_failures(self._fitted(), result, ds)
+        warmup = None if warmup is None else whole_number("warmup", warmup, 1, ", or None for all samples")
+        dynamics = self._fitted()
+        _check(ds, dynamics.layout)
+        check_warmup(ds, dynamics.layout.observed, warmup)
+        result = dynamics.predict(ds, warmup)
+        warn_of_failures(dynamics, result, ds)
         return result
 
     def simulate(self, initial_state: Mapping[str, ArrayLike], time: ArrayLike, *, inputs: Mapping[str, Any] | None = None) -> xr.Dataset:
@@ -372,10 +393,16 @@ class AbstractModel(ABC):
         -------
         xarray.Dataset
             Dimensions (trajectory, time); NaN where the learned field runs away, with a `SimulationWarning`.
+
+        Raises
+        ------
+        PhysodeError
+            If an observed state is missing, is not finite, or has another number of values than there are trajectories; if an input is
+            missing; if `time` does not increase.
         """
         grid = np.asarray(time, dtype=np.float64)
-        if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
-            raise PhysodeError("time must be a sequence of at least two increasing numbers.")
+        if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
+            raise PhysodeError("time must be a sequence of at least two finite increasing numbers.")
         result, drive = self._fitted().simulate(initial_state, grid, inputs or {})
         warn_of_failures(self._fitted(), result, drive)
         return result
@@ -418,7 +445,8 @@ class AbstractModel(ABC):
         Raises
         ------
         DataError
-            If `warmup` is given and samples after it were used in fitting; or if states of different units ask for one RMSE.
+            If `warmup` is given and samples after it were used in fitting; if states of different units ask for one RMSE; or if the record
+            cannot be predicted (`predict`).
 
         See Also
         --------
@@ -467,7 +495,8 @@ class AbstractModel(ABC):
             True where 15 or more measured samples in a row are those of the training record, wherever in it; fewer may go unseen.
             Values count, not times; a record that was kept for validation does not.
         """
-        layout = self._fitted().layout
+        layout, warmup = self._fitted().layout, whole_number("warmup", warmup, 0)
+        _check(ds, layout)
         return shares(ds, layout.observed, layout.inputs, self._digests, warmup)
 
     def save(self, path: Any) -> None:

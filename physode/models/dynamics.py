@@ -162,9 +162,7 @@ class LearnedDynamics:
         return torch.from_numpy(array).to(*self.place)
 
     def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
-        """Run the field along a record from the initial states that explain its first `warmup` observations best."""
-        self.layout.check(ds)
-        check_inputs(ds)
+        """Run the field along a record, checked already, from the initial states that explain its first `warmup` samples best."""
         whole = on_one_clock(ds)
         batch = encode(whole.record, self.layout, self.scaling)
         rows = torch.from_numpy(whole.rows)
@@ -219,7 +217,14 @@ class LearnedDynamics:
         if unknown or missing:
             wrong = f"{', '.join(unknown)} is no state of this model" if unknown else f"{', '.join(missing)} is missing"
             raise PhysodeError(f"initial state: {wrong}; its states are {', '.join(self.layout.states)}.")
-        n = max(len(value) for value in given.values())
+        n = max(1, *(value.size for value in given.values()))
+        for name, value in given.items():
+            if value.ndim > 1 or len(value) not in (1, n):
+                raise PhysodeError(
+                    f"initial state: {name!r} has the shape {value.shape}; give one number, or one for each of the {n} trajectories."
+                )
+            if not np.isfinite(value).all():
+                raise PhysodeError(f"initial state: {name!r} is {value[~np.isfinite(value)][0]}; give a finite number.")
         start = np.tile(self.reference.mean(0), (n, 1))
         for k, name in enumerate(self.layout.states):
             if name in given:

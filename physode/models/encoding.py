@@ -10,16 +10,44 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.errors import PhysodeError
+from physode.errors import DataError, PhysodeError
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
 from physode.training.batch import Batch, SampledInputs
 from physode.trajectories import input_values, interpolation, provenance, time_dim, times, values
 from physode.trajectories.noise import NOISE_SUFFIX
 
-__all__ = ["decode", "driving_record", "encode", "noise_levels"]
+__all__ = ["check_warmup", "decode", "driving_record", "encode", "noise_levels"]
 
 Array = NDArray[np.float64]
+
+
+def check_warmup(ds: xr.Dataset, observed: Sequence[str], warmup: int | None) -> None:
+    """Raise DataError unless initial states can be estimated from the first `warmup` samples, and something is left to forecast.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A record.
+    observed : sequence of str
+        Its states that the model knows; one of them must be measured in each trajectory, however often.
+    warmup : int or None
+        None stands for all samples. It may exceed some trajectories of a record, but not the longest one.
+    """
+    longest = int(np.isfinite(times(ds)).sum(axis=1).max())
+    if warmup is not None and warmup >= longest:
+        raise DataError(
+            f"warmup is {warmup}, and the longest trajectory of the record has a length of {longest}: nothing is left to forecast. Give a "
+            "smaller one, or None to estimate initial states from the whole record."
+        )
+    unknown = ~np.isfinite(values(ds, observed)[:, :warmup]).any(axis=(1, 2))
+    if unknown.any():
+        label = ds["trajectory"].values[unknown][0].item()
+        where, longer = ("", "Leave") if warmup is None else (f" in its first {warmup} samples", "Give a longer warmup, or leave")
+        raise DataError(
+            f"trajectory {label!r} has no measurement of {' or '.join(observed)}{where}, so that its initial state cannot be estimated. "
+            f"{longer} the trajectory out; from an initial state that is known otherwise, use simulate."
+        )
 
 
 def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:

@@ -14,6 +14,9 @@ __all__ = ["Layout", "pair_layout", "plain_layout"]
 
 Attributes = dict[str, str]
 
+UNKNOWN = {None, "", "1"}
+"""Units that say nothing about a record that has others: "1" is also what a time without units is given."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -50,7 +53,7 @@ class Layout:
         return tuple(name for name in self.states if name not in self.observed)
 
     def check(self, ds: xr.Dataset) -> None:
-        """Raise DataError unless a record has what this layout needs."""
+        """Raise DataError unless a record has what this layout needs, in its units where both say them."""
         found = [*state_names(ds), *input_names(ds)]
         missing = [name for name in (*self.observed, *self.inputs) if name not in found]
         if missing:
@@ -58,6 +61,14 @@ class Layout:
                 f"the model was fitted to {', '.join((*self.observed, *self.inputs))}, and the record lacks {', '.join(missing)}; "
                 f"it has {', '.join(found) or 'no states'}. Rename its variables, or fit a model to this record."
             )
+        fitted = {name: self.attrs[name].get("units") for name in (*self.observed, *self.inputs)} | {"time": self.time_units}
+        for name, units in fitted.items():
+            own = ds[name].attrs.get("units")
+            if own != units and not {own, units} & UNKNOWN:
+                raise DataError(
+                    f"{name!r} is in {own!r} in this record, and in {units!r} in the one that the model was fitted to. Convert its values "
+                    f"and set ds[{name!r}].attrs['units'] = {units!r}; the attribute alone if they are two names of one unit."
+                )
 
 
 def _attributes(variable: xr.DataArray, role: str | None = None) -> Attributes:

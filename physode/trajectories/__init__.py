@@ -27,7 +27,7 @@ from physode.trajectories.stacking import stack_states, unstack_states
 from physode.trajectories.structure import check_structure
 from physode.trajectories.tables import from_dataframe, to_dataframe
 from physode.trajectories.truth import true_states
-from physode.trajectories.validation import check_inputs, validate
+from physode.trajectories.validation import check_inputs, check_record, validate
 
 __all__ = [
     "INTERPOLATIONS",
@@ -38,6 +38,7 @@ __all__ = [
     "OneClock",
     "add_noise",
     "check_inputs",
+    "check_record",
     "check_structure",
     "from_dataframe",
     "from_numpy",

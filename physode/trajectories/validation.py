@@ -10,7 +10,7 @@ from physode.trajectories.clocks import input_values, own_clock_names, sample_ti
 from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, interpolation, sample_names, state_names, times, values
 from physode.trajectories.structure import check_structure
 
-__all__ = ["check_inputs", "validate"]
+__all__ = ["check_inputs", "check_record", "validate"]
 
 
 def validate(ds: xr.Dataset) -> xr.Dataset:
@@ -45,19 +45,31 @@ def validate(ds: xr.Dataset) -> xr.Dataset:
     >>> trajectories.validate(ds) is ds
     True
     """
-    check_structure(ds)
+    check_record(ds)
     states = state_names(ds)
     if not states:
         raise DataError(
             f"the record has no state among its variables {list(map(str, ds.data_vars))}; "
             f"give at least one the role {' or '.join(STATE_ROLES)}. All roles: {', '.join(ROLES)}."
         )
-    _check_finite(ds)
-    _check_padding(ds)
     _check_rows(ds, states)
     _check_states(ds, states)
-    check_inputs(ds)
     return ds
+
+
+def check_record(ds: xr.Dataset) -> None:
+    """Raise DataError unless a record keeps the data contract, however little of it was measured: it may be one to predict.
+
+    See Also
+    --------
+    validate : also looks whether there is something to fit.
+    """
+    check_structure(ds)
+    if not ds.sizes["trajectory"]:
+        raise DataError("the record has no trajectory; it is empty.")
+    _check_finite(ds)
+    _check_padding(ds)
+    check_inputs(ds)
 
 
 def _where(ds: xr.Dataset, name: str, bad: np.ndarray) -> str:
@@ -112,8 +124,6 @@ def _check_padding(ds: xr.Dataset) -> None:
 
 
 def _check_rows(ds: xr.Dataset, states: list[str]) -> None:
-    if not ds.sizes["trajectory"]:
-        raise DataError("the record has no trajectory; it is empty.")
     observed = np.isfinite(values(ds, states)).any(axis=2).sum(axis=1)
     for label, count in zip(ds["trajectory"].values.tolist(), observed.tolist(), strict=True):
         if count < 2:
