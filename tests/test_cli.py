@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+import physode
 from physode import systems, trajectories
 from physode.cli import app
 from physode.comparison import open_result
@@ -208,6 +209,20 @@ def test_fit_a_table_and_predict_with_the_model(run, tmp_path):
     assert np.abs(found["x"] - np.cos(time)).max() < 0.01
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "fitted" / "model.safetensors").read_bytes()[:200])
     assert "cut.safetensors" in refused(run, "predict", "cut.safetensors", "run.csv", "-o", "q.csv")
+
+
+def test_the_score_of_a_forecast_says_what_it_was_given(run, tmp_path):
+    system = systems.get("harmonic-oscillator")
+    record = system.simulate(np.linspace(0, 4, 20), n_trajectories=2, seed=0)
+    model = physode.NeuralODE(hidden=(2,), max_iterations=2).fit(record)
+    model.save(tmp_path / "m.safetensors")
+    new = ["m.safetensors", "harmonic-oscillator", "--trajectories", "2", "--points", "20", "--duration", "4", "-o", "p.nc", "--force"]
+    other = system.simulate(np.linspace(0, 4, 20), n_trajectories=2, seed=1)
+    forecast = f"p.nc: R2 {model.score(other, warmup=5):.5f} after the first 5 samples of each trajectory\n"
+    assert run("predict", *new, "--seed", "1", "--warmup", "5") == forecast
+    assert run("predict", *new, "--seed", "1") == f"p.nc: R2 {model.score(other):.5f}\n"
+    assert run("predict", *new, "--seed", "0", "--warmup", "5") == "p.nc: no score, the model was fitted to this record\n"
+    assert "warmup is 20, and the longest trajectory" in refused(run, "predict", *new, "--seed", "1", "--warmup", "20")
 
 
 @pytest.mark.slow

@@ -113,7 +113,9 @@ def predict_record(
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     write_record(fitted.predict(record, warmup=warmup), output, force)
-    fair = warmup is None or not fitted.seen(record, warmup).any()
-    typer.echo(
-        f"{output}: R2 {fitted.score(record, warmup=warmup):.5f}" if fair else f"{output}: no score, the model was fitted to this record"
-    )
+    if warmup is None:
+        typer.echo(f"{output}: R2 {fitted.score(record):.5f}")
+    elif fitted.seen(record, warmup).any():
+        typer.echo(f"{output}: no score, the model was fitted to this record")
+    else:
+        typer.echo(f"{output}: R2 {fitted.score(record, warmup=warmup):.5f} after the first {warmup} samples of each trajectory")
