@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import xarray as xr
 
 from physode.errors import DataError
 from physode.models.dynamics import LearnedDynamics
+from physode.models.encoding import check_warmup
 from physode.models.layout import Layout
-from physode.trajectories import time_dim, validate, values
+from physode.trajectories import check_record, times, values
 
 __all__ = ["check_held_out", "misfit"]
 
-FEWEST = 3
-"""Observations that a forecast starts from, at least."""
+FEWEST, SHARE = 3, 0.25
+"""A forecast starts from this share of the longest trajectory, and from so many samples at least."""
 
 
 def check_held_out(layout: Layout, validation: xr.Dataset) -> None:
     """Raise DataError unless a record can tell the stages of a fit apart."""
     try:
-        validate(validation)
+        check_record(validation)
         layout.check(validation)
+        warmup = _warmup(validation)
+        check_warmup(validation, layout.observed, warmup)
+        if not np.isfinite(values(validation, layout.observed)[:, warmup:]).any():
+            raise DataError(f"nothing was measured after its first {warmup} samples, which a forecast starts from; give a longer one.")
     except DataError as error:
         raise DataError(f"validation record: {error}") from error
-    data = values(validation, layout.observed)
-    first = _warmup(validation)
-    begun, later = (np.isfinite(part).any() for part in (data[:, :first], data[:, first:]))
-    if not (begun and later):
-        raise DataError(
-            f"validation record: a model starts from its first {first} of {data.shape[1]} times and forecasts the rest, and "
-            f"{'of the rest' if begun else 'there'} nothing was measured; give a longer record."
-        )
 
 
 def misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
@@ -43,4 +42,5 @@ def misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
 
 
 def _warmup(validation: xr.Dataset) -> int:
-    return max(FEWEST, -(-validation.sizes[time_dim(validation)] // 4))
+    longest = int(np.isfinite(times(validation)).sum(axis=1).max())
+    return min(max(FEWEST, math.ceil(SHARE * longest)), max(longest - 1, 1))
