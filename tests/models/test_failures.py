@@ -13,7 +13,7 @@ import physode
 from physode.errors import FitError, SimulationWarning
 from physode.fields import FirstOrderField
 from physode.models import AbstractModel
-from physode.models.train import _misfit
+from physode.models.held_out import misfit
 
 TIME = np.linspace(0.0, 0.8, 17)
 
@@ -96,5 +96,5 @@ def test_a_forecast_that_runs_away_is_not_judged_a_good_one() -> None:
     dynamics = physode.NeuralODE(hidden=(2,), max_iterations=2).fit(ds)._fitted()
     lost = ds.where(ds["time"] < 0.6)
     stub = SimpleNamespace(layout=dynamics.layout, scaling=dynamics.scaling, predict=lambda *_: lost)
-    assert _misfit(stub, ds) == np.inf
-    assert _misfit(dynamics, ds) < 0.1
+    assert misfit(stub, ds) == np.inf
+    assert misfit(dynamics, ds) < 0.1
