@@ -221,7 +221,6 @@ class AbstractModel(ABC):
         """
         validate(ds)
         seed = whole_number("seed", seed, 0)
-        time_budget = None if time_budget is None else finite_number("time_budget", time_budget)
         bar = tqdm(desc=type(self).__name__, unit=" step", disable=None if progress else True)
 
         def show(state: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time as clock
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from physode.models.failures import describe
 from physode.models.held_out import check_held_out, misfit
 from physode.models.identity import identity
 from physode.models.layout import Layout
+from physode.models.options import finite_number
 from physode.models.outcome import outcome
 from physode.models.scaling import Scaling, measure
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
@@ -121,6 +123,7 @@ def train(
     list of (LearnedDynamics, FitResult)
     """
     started = clock.perf_counter()
+    budget = math.inf if time_budget is None else finite_number("time_budget", time_budget)
     layout, observed = model._layout(records[0]), np.isfinite(times(records[0]))
     if validation is not None:
         check_held_out(layout, validation)
@@ -155,7 +158,7 @@ def train(
         check_time()
 
     def check_time() -> None:
-        if time_budget is not None and clock.perf_counter() - started > time_budget:
+        if clock.perf_counter() - started > budget:
             raise OutOfTime
 
     with torch.random.fork_rng(devices=[]):

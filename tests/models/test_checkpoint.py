@@ -75,6 +75,8 @@ def test_members_go_on_together(record: xr.Dataset, tmp_path: Path) -> None:
 def test_members_end_together_with_their_time(record: xr.Dataset) -> None:
     members = physode.fit_seeds(physode.SecondOrderNeuralODE(hidden=(3,)), record, 2, time_budget=1e-6)
     assert {member.result_.status for member in members.values()} == {"time_budget"}
+    with pytest.raises(PhysodeError, match="time_budget is 0; give a finite positive number"):
+        physode.fit_seeds(physode.SecondOrderNeuralODE(hidden=(3,)), record, 2, time_budget=0)
 
 
 def test_ctrl_c_keeps_the_fit(record: xr.Dataset, tmp_path: Path) -> None:
