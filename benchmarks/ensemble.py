@@ -2,8 +2,8 @@
 
 Run it from the project's root: ``python benchmarks/ensemble.py [--seeds N] [--quick]``. Lotka-Volterra, 101 points without noise and 41
 with noise, by the default model and by one of half its width. Seconds of the processor and of the clock on one thread, and on all cores,
-with the ratio of each to one fit; evaluations of the field, each for the whole batch; and how far the members are from the fits alone. Where
-torch finds a graphics card, 256 members are fitted on it and on the processor.
+with the ratio of each to one fit; evaluations of the field, each for the whole batch; and how far the members are from the fits alone.
+Where torch finds a graphics card, 256 members are fitted on it and on the processor.
 """
 
 from __future__ import annotations
