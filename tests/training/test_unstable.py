@@ -12,7 +12,7 @@ from training_records import field, guess_from, rotation, settings, silent
 import physode
 from physode import systems
 from physode.fields import get_theta, stack
-from physode.models import train
+from physode.models import outcome
 from physode.solvers import SOLVERS
 from physode.training.evidence import Evidence
 from physode.training.journal import Journal
@@ -40,7 +40,7 @@ def test_a_fit_whose_free_run_leaves_the_record_is_no_success(monkeypatch: pytes
     ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 6, 40), {"x": 1.0, "v": 0.0})
     good = physode.NeuralODE(hidden=(2,)).fit(ds).result_
     assert good.success and "unstable" not in good.message
-    monkeypatch.setattr(train, "FAR", 0.5)
+    monkeypatch.setattr(outcome, "FAR", 0.5)
     result = physode.NeuralODE(hidden=(2,)).fit(ds).result_
     assert not result.success and result.status == "converged"
     assert "the learned field goes 1 times as far from the mean as the record does: it is unstable" in result.message
