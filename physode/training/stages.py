@@ -19,10 +19,11 @@ from physode.training.evidence import Evidence, group_positions
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
 from physode.training.horizon import beyond_horizon
-from physode.training.journal import Journal, Keep, State
+from physode.training.journal import Journal
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
 from physode.training.matching_descent import match_by_descent
+from physode.training.recorded import recorded
 from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
 from physode.training.windows import Windows, cut_windows
@@ -131,7 +132,7 @@ class Stages:
         else:
             search = partial(match_by_descent, problem, start, evidence, iterations=30, **tell)
         with torch.set_grad_enabled(not self._by_curvature):
-            point = self._run(problem, evidence, search)
+            point = self._recorded(problem, evidence, search)
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
 
@@ -345,43 +346,15 @@ class Stages:
             steps: dict[str, Any] = {"report": reporter(shooting), "accelerate": True, **limits}
             search = partial(levenberg_marquardt, shooting, theta, prior.mean, evidence, **steps)
             with torch.no_grad():
-                return shooting, self._run(shooting, evidence, search)
+                return shooting, self._recorded(shooting, evidence, search)
         set_theta(self.single, theta)
         descent = DescentProblem(self.single, batch, self.observed, prior, solver, self.max_step)
         optimiser = lbfgs if settings.optimizer == "lbfgs" else adam
-        return descent, self._run(descent, evidence, partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits))
+        search = partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits)
+        return descent, self._recorded(descent, evidence, search)
 
-    def _run(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
-        """Run an optimiser, or read from the journal what it gave."""
-        fitted, device = self.fitted, self.fitted.theta.device
-
-        def run(going: State, keep: Keep) -> State:
-            if going is not None:
-                fitted.n_iterations = going["iterations"].to(device)
-                torch.set_rng_state(going["random"])
-            own = None if going is None else going["optimiser"]
-
-            def standing(optimiser: Callable[[], State]) -> State:
-                return {"optimiser": optimiser(), "iterations": fitted.n_iterations, "random": torch.get_rng_state()}
-
-            def after_each(optimiser: Callable[[], State]) -> None:
-                keep(partial(standing, optimiser))
-                self.check_time()
-
-            point = optimise(going=own, keep=after_each)
-            return {
-                "point": (point.theta, point.initial, point.squares, point.converged),
-                "evidence": (evidence.variance, evidence.precision),
-                "spent": problem.n_evaluations,
-                "iterations": fitted.n_iterations.clone(),
-                "random": torch.get_rng_state(),
-            }
-
-        result = self.journal.run(run)
-        evidence.variance, evidence.precision = (part.to(device) for part in result["evidence"])
-        problem.n_evaluations, fitted.n_iterations = result["spent"], result["iterations"].to(device)
-        torch.set_rng_state(result["random"])
-        return Point(*(part.to(device) for part in result["point"]))
+    def _recorded(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
+        return recorded(self.journal, problem, self.fitted, evidence, optimise, self.check_time)
 
     @property
     def _by_curvature(self) -> bool:
