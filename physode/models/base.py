@@ -192,7 +192,7 @@ class AbstractModel(ABC):
         checkpoint : path, optional
             File in which the fit is kept while it runs: every ten seconds, after each stage, and when it is stopped (by the time budget,
             the callback or Ctrl-C). If it is there already the fit goes on from it, to the numbers that it would have reached without the
-            stop; a file of another model, record or seed is refused. Delete it when it is not needed any more.
+            stop; a file of another fit is refused. Delete it when it is not needed any more.
         progress : bool, default False
             Show a progress bar with loss and evaluations.
 
@@ -204,9 +204,10 @@ class AbstractModel(ABC):
         Raises
         ------
         DataError
-            If the record breaks the data contract or cannot serve this model.
+            If the record breaks the data contract or cannot serve this model, or the validation record cannot be forecast.
         PhysodeError
-            If `seed` is no whole number of 0 or more, or `time_budget` no positive number.
+            If `seed` is no whole number of 0 or more, or `time_budget` no positive number; if `checkpoint` is that of another fit, or
+            cannot be written.
         FitError
             If nothing could be fitted.
 

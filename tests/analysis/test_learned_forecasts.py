@@ -31,11 +31,11 @@ def test_a_fitted_model_beats_every_baseline() -> None:
 
 def test_a_fit_to_one_noisy_orbit_attracts_where_the_truth_does_not_and_is_lost_backward() -> None:
     system = systems.get("lotka-volterra")
-    orbit = system.simulate(np.linspace(0, 10, 101), {"x": 1.0, "y": 1.0})
+    orbit = system.simulate(np.linspace(0, 20, 101), {"x": 1.0, "y": 1.0})  # as in docs/analysis.md
     model = physode.NeuralODE().fit(add_noise(orbit, 0.1, seed=0), seed=0)
     learned, true = periodic_orbit(model, [1.0, 1.0], settle=20.0), periodic_orbit(system, [1.0, 1.0])
     np.testing.assert_allclose(true.multiplier_real, 1.0, atol=1e-4)
-    assert float(learned.multiplier_real[1]) < 0.8  # measured 0.51: the fit contracts by half in a period, where the truth keeps all
+    assert float(learned.multiplier_real[1]) < 0.41
     assert float(forecast_error(model, orbit, backward=True).nrmse.max()) > 0.5
     assert float(forecast_error(system, orbit, backward=True).nrmse.max()) < 1e-6
     assert float(forecast_error(model, orbit, start=0.0).nrmse.max()) < 0.5
