@@ -164,7 +164,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         fields, starts = [], []
         for seed in seeds:
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # and not those of graphics cards, which a user draws from
             with torch.device("cpu"):  # a seed means the same weights on every device
                 field, start = model._field(layout), model._start(layout)
             fields.append(field.to(**place))

@@ -32,14 +32,14 @@ def draw_windows(squares: Tensor, n_parameters: int) -> Tensor:
     -------
     Tensor of int64
         Increasing positions of the windows, drawn with a chance in proportion to their root mean square residual; all of them when a
-        draw would save less than half. All members look at the same ones. Uses torch's default generator.
+        draw would save less than half. All members look at the same ones. Uses torch's default generator of the CPU.
     """
     counts = (~squares[0].isnan()).sum((1, 2))
     needed = RESIDUALS_PER_PARAMETER * n_parameters
     if int(counts.sum()) < 2 * needed:
         return torch.arange(len(counts), device=squares.device)
     size = squares.flatten(2).nanmean(2).sqrt().nan_to_num(0.0, posinf=WORST).clamp(LEAST, WORST).mean(0)
-    order = torch.multinomial(size, len(size))
+    order = torch.multinomial(size.cpu(), len(size)).to(size.device)  # a seed means the same windows on every device
     enough = int(torch.searchsorted(counts[order].cumsum(0), needed)) + 1
     return order[:enough].sort().values
 

@@ -38,10 +38,14 @@ class Windows:
         return states[:, self.rows, self.columns[:, 0]]
 
     def spread(self, window_states: Tensor, states: Tensor) -> Tensor:
-        """Lay states of shape (members, windows, length, n_states) back over the record, on a copy of `states`."""
+        """Lay states of shape (members, windows, length, n_states) back over the record, on a copy of `states`.
+
+        Where two windows share an observation, the start of the later one is taken.
+        """
         out = states.clone()
-        window, place = torch.nonzero(self.columns >= 0, as_tuple=True)
-        out[:, self.rows[window], self.columns[window, place]] = window_states[:, window, place]
+        window, place = torch.nonzero(self.columns[:, 1:] >= 0, as_tuple=True)
+        out[:, self.rows[window], self.columns[window, place + 1]] = window_states[:, window, place + 1]
+        out[:, self.rows, self.columns[:, 0]] = window_states[:, :, 0]  # by itself: of two writes to one place, a graphics card takes any
         return out
 
 

@@ -89,6 +89,13 @@ def test_states_go_to_windows_and_back() -> None:
     torch.testing.assert_close(spread[:, ~valid], states[:, ~valid], rtol=0, atol=0)
 
 
+def test_a_shared_observation_gets_the_start_of_the_later_window() -> None:
+    windows = cut_windows(record(), 2)
+    states = torch.zeros(1, 3, 5, 1, dtype=torch.float64)
+    places = torch.arange(3.0, dtype=torch.float64).expand(1, len(windows.rows), 3)[..., None]
+    assert windows.spread(places, states)[0, :, :, 0].tolist() == [[0, 1, 0, 1, 2], [0, 1, 2, 0, 0], [0, 0, 0, 0, 0]]
+
+
 def test_members_may_have_measurements_of_their_own() -> None:
     one, other = record(), record()
     own = stack_records([one, replace(other, values=other.values + 7)])
