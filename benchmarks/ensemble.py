@@ -43,10 +43,20 @@ def main() -> None:
         for name, record, hidden in (("2-32-2", clean, (32,)), ("2-16-2", clean, (16,)), ("2-32-2, noisy", noisy, (32,))):
             compare(name, record, hidden, threads, options.seeds, 1 if options.quick else 3)
     if torch.cuda.is_available():
-        _, alone = timed(lambda: physode.NeuralODE().fit(clean))
-        for device in ("cpu", "cuda"):
-            found, spent = timed(lambda device=device: physode.fit_seeds(physode.NeuralODE(device=device), clean, ON_CARD))
-            row(f"{ON_CARD} seeds on {device}", os.cpu_count() or 1, [spent], [alone], found)
+        on_card(clean, 8 if options.quick else ON_CARD)
+
+
+def on_card(record: xr.Dataset, seeds: int) -> None:
+    """Fit one seed and many on a graphics card and on the processor."""
+    physode.NeuralODE(hidden=(4,), max_iterations=2, device="cuda").fit(record)
+    fits = {}
+    for device, threads in (("cpu", 1), ("cpu", os.cpu_count() or 1), ("cuda", 1)):
+        torch.set_num_threads(threads)
+        one, alone = timed(lambda device=device: {0: physode.NeuralODE(device=device).fit(record)})
+        row(f"2-32-2 on {device}: one seed alone", threads, [alone], [alone], one)
+        fits[device], spent = timed(lambda device=device: physode.fit_seeds(physode.NeuralODE(device=device), record, seeds))
+        row(f"2-32-2 on {device}: {seeds} seeds as one batch", threads, [spent], [alone], fits[device])
+    print(f"    largest difference of a run along the record: {difference(fits['cuda'], fits['cpu'], record):.1e}")
 
 
 def compare(name: str, record: xr.Dataset, hidden: tuple[int, ...], threads: int, seeds: int, repeats: int) -> None:

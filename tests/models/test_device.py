@@ -14,9 +14,6 @@ from physode import systems
 from physode.errors import PhysodeError, UnknownNameError
 from physode.models import MODELS, get
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 ENERGETIC = (physode.HamiltonianNeuralODE, physode.PortHamiltonianNeuralODE)
 
 
@@ -99,14 +96,3 @@ def test_a_model_of_a_device_that_is_not_there_is_read_where_it_can_be(
     assert again.device == "cpu"
     model.device = "cpu"
     xr.testing.assert_equal(again.predict(record), model.predict(record))
-
-
-@CUDA
-@pytest.mark.parametrize("name", MODELS)
-def test_a_graphics_card_gives_the_same_numbers(record: xr.Dataset, name: str) -> None:
-    fits = [get(name, hidden=(4,), max_iterations=4, device=device).fit(record) for device in ("cpu", "cuda")]
-    assert next(fits[1].module_.parameters()).device.type == "cuda"
-    assert fits[1].result_.loss == pytest.approx(fits[0].result_.loss, rel=1e-4)
-    xr.testing.assert_allclose(fits[1].predict(record), fits[0].predict(record), rtol=1e-3, atol=1e-4)
-    if isinstance(fits[1], ENERGETIC):
-        assert np.isfinite(fits[1].hamiltonian(fits[1].sample_states(5, seed=0))).all()
