@@ -304,7 +304,8 @@ def test_a_member_that_has_ended_is_not_evaluated_any_more() -> None:
     both = evidence(0.01, known=True).take(torch.tensor([0, 0]))
     point = levenberg_marquardt(linear, *far, both, iterations=30, tolerance=1e-3, report=lambda *_: None, accelerate=True)
     torch.testing.assert_close(point.theta[1], best.theta[0], rtol=1e-5, atol=1e-6)
-    assert asked[0] == [0, 1] and asked[-1] == [1]
+    alone = [each for each in asked if len(each) == 1]  # which one ends first hangs on rounding: the first starts where it is to end
+    assert alone and asked == [[0, 1]] * (len(asked) - len(alone)) + [alone[0]] * len(alone)
 
 
 def test_precisions_settle_without_swinging(monkeypatch: pytest.MonkeyPatch) -> None:
