@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,17 +21,17 @@ TRANSIENT: Final = 300.0
 
 
 def positive(**numbers: float | None) -> None:
-    """Raise a PhysodeError that names the first number that is given and not positive."""
+    """Raise a PhysodeError that names the first number that is given and not positive and finite."""
     for name, value in numbers.items():
-        if value is not None and not value > 0:
-            raise PhysodeError(f"{name} is {value}; give a positive number.")
+        if value is not None and not 0 < value < math.inf:
+            raise PhysodeError(f"{name} is {value}; give a finite positive number.")
 
 
 def not_negative(**numbers: float | None) -> None:
-    """Raise a PhysodeError that names the first number that is given and negative."""
+    """Raise a PhysodeError that names the first number that is given and negative or not finite."""
     for name, value in numbers.items():
-        if value is not None and not value >= 0:
-            raise PhysodeError(f"{name} is {value}; give zero or a positive number.")
+        if value is not None and not 0 <= value < math.inf:
+            raise PhysodeError(f"{name} is {value}; give zero or a finite positive number.")
 
 
 def exponent_count(dynamics: Dynamics, n_exponents: int | None) -> int:

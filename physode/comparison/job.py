@@ -21,6 +21,7 @@ from physode.comparison.store import CellStore
 from physode.comparison.table import summary
 from physode.comparison.truth import Truth, resolve_truth
 from physode.errors import PhysodeError
+from physode.models.options import whole_number
 from physode.systems import System
 from physode.trajectories import validate
 
@@ -93,7 +94,7 @@ def compare(
     True
     """
     chosen = _models(models)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    numbers = list(range(seeds)) if isinstance(seeds, int) else [whole_number("seed", seed, 0) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
         raise PhysodeError(f"seeds is {seeds!r}; give a positive number of seeds, or different whole numbers.")
     record, known = resolve_truth(with_split(validate(ds)), truth)

@@ -24,7 +24,7 @@ from physode.models.scaling import Scaling
 from physode.models.seen import digests, shares
 from physode.models.train import train
 from physode.solvers import get_solver
-from physode.training.result import FitResult, Progress
+from physode.training.result import FitResult, Progress, StopFit
 from physode.trajectories import check_record, input_values, validate, values
 
 __all__ = ["AbstractModel"]
@@ -37,7 +37,7 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 def is_available(device: str) -> bool:
     """Tell whether torch can compute on a device."""
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # a meta device has tensors without numbers
     except (RuntimeError, AssertionError):
         return False
     return True
@@ -188,7 +188,8 @@ class AbstractModel(ABC):
         time_budget : float, optional
             Seconds after which the fit ends with the best model so far.
         callback : callable, optional
-            Called with a `Progress` after each accepted step; it may raise `physode.training.StopFit`.
+            Called with a `Progress` after each accepted step; it may raise `physode.training.StopFit`. Any other exception ends the fit
+            and is raised once the best model so far is kept.
         checkpoint : path, optional
             File in which the fit is kept while it runs: every ten seconds, after each stage, and when it is stopped (by the time budget,
             the callback or Ctrl-C). If it is there already the fit goes on from it, to the numbers that it would have reached without the
@@ -227,13 +228,24 @@ class AbstractModel(ABC):
         def show(state: Progress) -> None:
             bar.update(1)
             bar.set_postfix(loss=f"{state.loss:.3g}", nfev=state.nfev, stage=state.stage)
-            if callback is not None:
+            if callback is None:
+                return
+            try:
                 callback(state)
+            except StopFit:
+                raise
+            except Exception as error:
+                failed.append(error)
+                raise StopFit(f"it failed: {error!r}") from error
 
+        failed: list[Exception] = []
         with bar:
             fits = train(self, [ds], [seed], validation=validation, time_budget=time_budget, callback=show, checkpoint=checkpoint)
         ((dynamics, result),) = fits
-        return self._take(ds, dynamics, result)
+        self._take(ds, dynamics, result)
+        if failed:
+            raise failed[0]
+        return self
 
     def _take(self, ds: xr.Dataset, dynamics: LearnedDynamics, result: FitResult) -> Self:
         """Take a finished fit to a record over."""

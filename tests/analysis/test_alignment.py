@@ -89,7 +89,7 @@ def test_what_the_index_cannot_say_is_told():
     [
         ({"n_vectors": 1}, "n_vectors is 1; 'lorenz' has 3 states, so ask for 2 to 3"),
         ({"n_vectors": 4}, "n_vectors is 4"),
-        ({"interval": -1.0}, "interval is -1.0; give a positive number."),
+        ({"interval": -1.0}, "interval is -1.0; give a finite positive number."),
     ],
 )
 def test_wrong_arguments_are_told(wrong, message):

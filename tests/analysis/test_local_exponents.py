@@ -68,9 +68,9 @@ def test_nothing_is_left_when_all_diverge():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"window": 0.0}, "window is 0.0; give a positive number."),
+        ({"window": 0.0}, "window is 0.0; give a finite positive number."),
         ({"window": 9.0, "duration": 8.0}, "window is 9, longer than the duration of 8"),
-        ({"transient": -1.0}, "transient is -1.0; give zero or a positive number."),
+        ({"transient": -1.0}, "transient is -1.0; give zero or a finite positive number."),
         ({"n_exponents": 0}, "ask for 1 to 3"),
     ],
 )

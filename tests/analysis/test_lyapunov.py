@@ -146,9 +146,10 @@ def test_float32_fields_are_told():
     ("wrong", "message"),
     [
         ({"n_exponents": 4}, "n_exponents is 4; 'lorenz' has 3 states, so ask for 1 to 3."),
-        ({"step": 0.0}, "step is 0.0; give a positive number."),
+        ({"step": 0.0}, "step is 0.0; give a finite positive number."),
+        ({"duration": np.inf}, "duration is inf; give a finite positive number."),
         ({"duration": float("nan")}, "duration is nan"),
-        ({"transient": -1.0}, "transient is -1.0; give zero or a positive number."),
+        ({"transient": -1.0}, "transient is -1.0; give zero or a finite positive number."),
         ({"initial_states": {"x": 1.0}}, "missing: y, z, unknown: none"),
         ({"initial_states": {"x": [1.0, 2.0], "y": [1.0, 2.0, 3.0], "z": 0.0}}, "differ in length"),
         ({"initial_states": [1.0, np.inf, 0.0]}, "initial state 'y' of trajectory 0 is inf"),

@@ -66,7 +66,7 @@ def test_what_cannot_be_used_is_told():
     met = largest_exponent_wolf(Lorenz(rho=20.0), n_trajectories=4, transient=20.0, duration=150.0)
     assert "distances came down to rounding: the estimate is too large" in met.attrs["warnings"]
     assert met.lyapunov_exponent.item() > -0.154792
-    with pytest.raises(PhysodeError, match="radius is 0; give a positive number."):
+    with pytest.raises(PhysodeError, match="radius is 0; give a finite positive number."):
         largest_exponent_wolf(Lorenz(), radius=0)
-    with pytest.raises(PhysodeError, match="transient is -1; give zero or a positive number."):
+    with pytest.raises(PhysodeError, match="transient is -1; give zero or a finite positive number."):
         largest_exponent_wolf(Lorenz(), transient=-1)

@@ -160,6 +160,8 @@ def test_bad_questions_are_refused(record):
     for seeds in (0, [], [1, 1]):
         with pytest.raises(PhysodeError, match="give a positive number of seeds, or different whole numbers"):
             compare({"m": LinearOscillator()}, record, seeds=seeds)
+    with pytest.raises(PhysodeError, match="seed is -1; give a whole number, 0 or more"):
+        compare({"m": LinearOscillator()}, record, seeds=[-1])
     with pytest.raises(DataError, match="has no dimension 'trajectory'"):
         compare({"m": LinearOscillator()}, xr.Dataset(), seeds=1)
 

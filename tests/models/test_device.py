@@ -81,6 +81,8 @@ def test_a_device_or_type_that_is_not_there_is_named() -> None:
         physode.NeuralODE(device="cuda:99")
     with pytest.raises(PhysodeError, match="cannot compute on device 'gpu'"):
         physode.NeuralODE(device="gpu")
+    with pytest.raises(PhysodeError, match="cannot compute on device 'meta'"):
+        physode.NeuralODE(device="meta")
     with pytest.raises(UnknownNameError, match="unknown dtype 'float16'"):
         physode.NeuralODE(dtype="float16")
 

@@ -215,6 +215,19 @@ def test_interrupting_keeps_the_best_model_so_far(record: xr.Dataset) -> None:
     assert model.score(record) > 0.5
 
 
+def test_a_callback_that_fails_loses_nothing(record: xr.Dataset) -> None:
+    def fail(progress) -> None:
+        if progress.stage.startswith("windows") and progress.epoch >= 25:
+            raise ZeroDivisionError("in the user's own code")
+
+    model = physode.NeuralODE(hidden=(8,))
+    with pytest.raises(ZeroDivisionError, match="in the user's own code"):
+        model.fit(record, callback=fail)
+    assert model.result_.status == "stopped"
+    assert "The callback stopped the fit (it failed: ZeroDivisionError" in model.result_.message
+    assert model.score(record) > 0.5
+
+
 def test_callback_and_time_budget_end_a_fit(record: xr.Dataset) -> None:
     def stop(progress) -> None:
         raise StopFit
