@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from sympy import Add, Integer
+
 from physode.errors import PhysodeError
 from physode.systems.base import System
 from physode.systems.build import build
+from physode.systems.expressions import symbol
 from physode.systems.quantities import Parameter, momentum, position, velocity
 
 __all__ = [
@@ -196,8 +201,8 @@ def oscillator_chain(masses: int = 6) -> System:
     inner = range(1, masses + 1)
     equations = {f"x{i}": f"v{i}" for i in inner}
     equations |= {f"v{i}": f"stiffness/mass*({x[i + 1]} - 2*{x[i]} + {x[i - 1]})" for i in inner}
-    kinetic = " + ".join(f"v{i}**2" for i in inner)
-    potential = " + ".join(f"({x[i + 1]} - {x[i]})**2" for i in range(masses + 1))
+    ends = [Integer(0), *(symbol(f"x{i}") for i in inner), Integer(0)]
+    kinetic, potential = Add(*(symbol(f"v{i}") ** 2 for i in inner)), Add(*((right - left) ** 2 for left, right in pairwise(ends)))
     return build(
         "oscillator-chain",
         title="Chain of coupled oscillators",
@@ -207,7 +212,7 @@ def oscillator_chain(masses: int = 6) -> System:
         ],
         equations=equations,
         parameters=[Parameter("mass", 1.0, "kg", "each mass"), Parameter("stiffness", 1.0, "N m-1", "stiffness of each spring")],
-        energy=f"mass*({kinetic})/2 + stiffness*({potential})/2",
+        energy=(symbol("mass") * kinetic + symbol("stiffness") * potential) / 2,
         energy_units="J",
         time_scale="sqrt(mass/stiffness)",
         initial_state={name: float(name == "x1") for name in equations},

@@ -107,6 +107,9 @@ def test_sizes_can_be_chosen():
     )
     chain = systems.get("oscillator-chain", masses=2, stiffness=2.0)
     np.testing.assert_allclose(chain.rhs(0.0, [[1.0, 3.0, 0.5, 0.0]]), [[0.5, 0.0, 2.0, -10.0]])
+    np.testing.assert_allclose(chain.energy([[1.0, 3.0, 0.5, 0.0]]), [0.5**2 / 2 + 1.0 + 2.0**2 + 3.0**2])
+    long = systems.get("oscillator-chain", masses=200)
+    np.testing.assert_allclose(long.energy(np.eye(400)[[0, 100, 300]]), [1.0, 1.0, 0.5])
     pair = systems.get("coupled-oscillators", stiffness=2.0, coupling=2.0)
     np.testing.assert_allclose(pair.rhs(0.0, [[1.0, 3.0, 0.5, 0.0]]), [[0.5, 0.0, 2.0, -10.0]])
     with pytest.raises(PhysodeError, match="cells must be a whole number of at least 4, found 3"):
