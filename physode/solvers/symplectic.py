@@ -7,6 +7,7 @@ from torch import Tensor
 
 from physode.errors import FitError
 from physode.fields.base import AbstractField
+from physode.solvers.linear import solve
 
 __all__ = ["implicit_midpoint_step", "leapfrog_step"]
 
@@ -61,11 +62,11 @@ def implicit_midpoint_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor
             by_state = field.state_jacobian(middle, 0.5 * (z + guess), u_middle)
             matrix = eye - 0.5 * h[..., None] * by_state
             defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)
-            change = torch.linalg.solve(matrix, defect)
+            change = solve(matrix, defect[..., None])[..., 0]
             guess = guess - change
             size = tolerance * (1 + float(guess.abs().max()))
             if not float(change.abs().max()) > size:
                 break
     defect = guess - z - h * field(middle, 0.5 * (z + guess), u_middle)
-    solved: Tensor = guess - torch.linalg.solve(matrix, defect)
+    solved: Tensor = guess - solve(matrix, defect[..., None])[..., 0]
     return solved

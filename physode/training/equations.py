@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from physode.solvers.linear import solve
 from physode.training.evidence import Determined, Evidence
 from physode.training.per_member import PerMember
 from physode.training.problem import AbstractProblem, Linearised
@@ -84,8 +85,9 @@ class AbstractEquations(PerMember, ABC):
 
     def _determined_initial(self) -> tuple[Tensor, Tensor]:
         """How many components of the initial states the residuals determine, and for which members that is known, shape (members,)."""
-        inverse, singular = torch.linalg.inv_ex(self.initial_hessian)
-        return (1 - self.precision * inverse.diagonal(dim1=2, dim2=3)).sum((1, 2)), (singular == 0).all(1)
+        inverse = solve(self.initial_hessian, torch.diag_embed(torch.ones_like(self.precision)))
+        known = (1 - self.precision * inverse.diagonal(dim1=2, dim2=3)).sum((1, 2))
+        return known, known.isfinite()
 
 
 @dataclass(frozen=True)
@@ -133,15 +135,15 @@ class NormalEquations(AbstractEquations):
         diagonal.add_((damping * diagonal.mean(1) + TINY)[:, None])
         factor, _ = torch.linalg.cholesky_ex(reduced)
 
-        def solve(gradient: Tensor, initial_gradient: Tensor) -> tuple[Tensor, Tensor]:
-            own = torch.linalg.solve_ex(blocks, initial_gradient[..., None])[0][..., 0]
+        def answer(gradient: Tensor, initial_gradient: Tensor) -> tuple[Tensor, Tensor]:
+            own = solve(blocks, initial_gradient[..., None])[..., 0]
             eliminated = gradient - (own.flatten(1)[:, None] @ self.mixed.flatten(1, 2))[:, 0]
             change = -torch.cholesky_solve(eliminated[..., None], factor)[..., 0]
             return change, -(own + (change[:, None] @ solved.flatten(1, 2).mT).view(own.shape))
 
         whole = self.linearised
-        against = None if whole is None else lambda residual: solve(*whole.slope(residual))
-        return Step(*solve(self.gradient + penalty * theta, self.initial_gradient), against)
+        against = None if whole is None else lambda residual: answer(*whole.slope(residual))
+        return Step(*answer(self.gradient + penalty * theta, self.initial_gradient), against)
 
     def determined(self, evidence: Evidence) -> Determined:
         """See `AbstractEquations.determined`."""
@@ -167,8 +169,7 @@ class NormalEquations(AbstractEquations):
         solved : Tensor, shape (members, batch, n_states, n_parameters)
             The blocks solved against the mixed block.
         """
-        solved, singular = torch.linalg.solve_ex(blocks, self.mixed)
-        solved[singular > 0] = torch.nan  # an unstable run, whose end knows nothing of its start: the step is refused as one that fails
+        solved = solve(blocks, self.mixed)  # NaN for an unstable run, whose end knows nothing of its start: the step is refused
         return torch.baddbmm(self.hessian, self.mixed.flatten(1, 2).mT, solved.flatten(1, 2), alpha=-1), solved
 
 
@@ -201,16 +202,16 @@ class DualEquations(AbstractEquations):
         precision, initial = penalty + damped[:, None], self.precision + added
         factor, _ = torch.linalg.cholesky_ex(self._matrix(evidence.precision + damped[:, None], initial))
 
-        def solve(residual: Tensor, slope: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+        def answer(residual: Tensor, slope: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
             right = residual - self.linearised.along(slope / precision, pull / initial)
             y = torch.cholesky_solve(right.flatten(1)[..., None], factor)
             by_parameters, by_initial = self.linearised.slope(y.view(residual.shape))
             return -(slope + by_parameters) / precision, -(pull + by_initial) / initial
 
         def against(residual: Tensor) -> tuple[Tensor, Tensor]:
-            return solve(residual, torch.zeros_like(theta), torch.zeros_like(initial))
+            return answer(residual, torch.zeros_like(theta), torch.zeros_like(initial))
 
-        return Step(*solve(self.linearised.residual, penalty * theta, self.linearised.pull), against)
+        return Step(*answer(self.linearised.residual, penalty * theta, self.linearised.pull), against)
 
     def determined(self, evidence: Evidence) -> Determined:
         """See `AbstractEquations.determined`."""
@@ -234,7 +235,7 @@ class DualEquations(AbstractEquations):
     def _mean_diagonal(self, penalty: Tensor, added: Tensor) -> Tensor:
         """Mean of the diagonal that the normal equations have once the initial states are eliminated, shape (members,)."""
         trace, seen = self._traced
-        taken, _ = torch.linalg.solve_ex(self.initial_hessian + torch.diag_embed(added), seen)
+        taken = solve(self.initial_hessian + torch.diag_embed(added), seen)
         mean: Tensor = (trace - taken.diagonal(dim1=2, dim2=3).sum((1, 2)) + penalty.sum(1)) / penalty.shape[1]
         return mean
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.solvers.grid import step_grid
+from physode.solvers.linear import solve
 from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
@@ -109,7 +110,7 @@ def refine_initial_states(
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)
         diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + TINY)
-        trial = initial - torch.linalg.solve(hessian + diagonal, gradient)
+        trial = initial - solve(hessian + diagonal, gradient[..., None])[..., 0]
         new_stages, new_residual, new_cost = attempt(trial)
         better = new_cost < cost
         gain = torch.where(better, 1 - new_cost / cost.clamp(min=torch.finfo(cost.dtype).tiny), 0.0)

@@ -1,4 +1,4 @@
-"""Networks with more parameters than a short record has measurements."""
+"""Networks with more parameters than a short record has measurements, and records of many states."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ def test_the_optimiser_is_that_of_the_smaller_system(model: physode.NeuralODE, n
     layout = model._layout(record)
     with torch.random.fork_rng(devices=[]):
         assert train._optimizer(model, model._field(layout), 2 * n_times) == expected
+
+
+def test_many_states_are_predicted_on_several_threads() -> None:
+    record = systems.get("lorenz-96", cells=160).simulate(np.linspace(0, 0.4, 3), n_trajectories=2, seed=0)
+    model = physode.NeuralODE(hidden=(2,), max_iterations=2).fit(record)
+    before, runs = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            runs.append(model.predict(record, warmup=2).to_dataarray().values)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(runs[1], runs[0], rtol=1e-8, atol=1e-8)

@@ -238,6 +238,33 @@ def test_a_step_solves_the_whole_system(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @torch.no_grad()
+def test_many_states_are_safe_on_several_threads() -> None:
+    """Of more than 150, where torch's solutions of general systems are not."""
+    generator, n, rows, size = torch.Generator().manual_seed(0), 160, 200, 500
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    ones = torch.ones(1, 2, n, dtype=torch.float64)
+    part = Linearised(random(1, 2, rows), random(1, 2, rows, n), random(1, 2, rows, size), ones, random(1, 2, n))
+    groups, theta = [torch.arange(size)], random(1, size)
+    evidence, damping = hyperparameters(1, groups), torch.full((1,), 0.01, dtype=torch.float64)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            for form in (NormalEquations.of([part], keep=False), DualEquations.of([part], groups)):
+                step, determined = form.step(theta, evidence, damping), form.determined(evidence)
+                assert bool(determined.sound)
+                found.append([step.change, step.shift, determined.by_group, determined.rest])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for mine, expected in zip(other, found[0], strict=True):
+            torch.testing.assert_close(mine, expected, rtol=1e-7, atol=1e-9)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("form", [0, 1])
 def test_members_of_equations_are_taken_and_replaced(form: int, monkeypatch: pytest.MonkeyPatch) -> None:
     equations, evidence, theta = both(4_000_000, monkeypatch)[form], *both(4_000_000, monkeypatch)[2:]
