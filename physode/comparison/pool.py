@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -67,10 +68,15 @@ def run_tasks(tasks: Sequence[Task], *, workers: int = 1, listener: Listener | N
     -------
     dict of str to Outcome
         One per key.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C ends the task that is running, and all that were to follow.
     """
     heard = listener or (lambda key, payload: None)
     if workers <= 1 or not tasks:
-        with _one_thread():
+        with _one_thread(), _interruptible():
             return {task.key: _run_here(task, heard) for task in tasks}
     outcomes: dict[str, Outcome] = {}
     rest, suspects = deque(tasks), deque[Task]()
@@ -153,7 +159,11 @@ _wire: dict[str, Any] = {}  # a child's way to its parent
 
 
 def _start_child(reports: Any, alive: Connection) -> None:
-    """Set up a child: a way to report, and an end when the parent stops or dies. One thread comes from its environment."""
+    """Set up a child: a way to report, and an end when the parent stops or dies. One thread comes from its environment.
+
+    Ctrl-C reaches the children of a terminal as well; it is the parent's to answer.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _wire["reports"] = reports
     reports.cancel_join_thread()
 
@@ -199,6 +209,29 @@ def _child_environment() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C that no fit takes for its own end, as it takes a KeyboardInterrupt: what it has by then would count as a result."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End by Ctrl-C, whatever is running; a handler of the user's is left alone."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise _Interrupted
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except _Interrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

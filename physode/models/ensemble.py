@@ -80,6 +80,8 @@ class Ensemble:
     def fit(self, ds: xr.Dataset, seed: int = 0, *, progress: bool = False) -> Self:
         """Fit the model to the record, and the members to what it might have been.
 
+        Ctrl-C ends the fit to the record with nothing, and that of the members with the best models so far, status "interrupted".
+
         Parameters
         ----------
         ds : xarray.Dataset
@@ -99,6 +101,8 @@ class Ensemble:
             As `AbstractModel.fit`.
         """
         centre = type(self.model)(**self.model.get_params()).fit(ds, seed)
+        if centre.result_.status == "interrupted":
+            raise KeyboardInterrupt  # members of a half-fitted model would be none of the record
         numbers = range(seed + 1, seed + 1 + self.n_members)
         members = fit_records(self.model, [_redrawn(centre, ds, number) for number in numbers], numbers, progress=progress)
         self._centre, self._members = centre, members

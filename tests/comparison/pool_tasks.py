@@ -35,3 +35,13 @@ def die(notify):
 def wait_forever(folder, notify):
     (Path(folder) / "started").write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def end_by_interrupt(folder, notify):
+    """Take Ctrl-C for one's own end, as a fit does, and leave what there is."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+    except KeyboardInterrupt:
+        pass
+    (Path(folder) / "left").write_text("half a result")

@@ -67,6 +67,29 @@ def test_a_worker_computes_with_one_thread(tmp_path):
     assert (tmp_path / "threads").read_text() == "1"
 
 
+def test_an_interrupt_ends_all_tasks_and_no_half_result_is_left(tmp_path):
+    tasks = [Task("a", pool_tasks.end_by_interrupt, (str(tmp_path),)), Task("b", pool_tasks.note, (str(tmp_path), "b"))]
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(tasks)
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_user_is_left_alone(tmp_path):
+    heard = []
+    signal.signal(signal.SIGINT, lambda *_: heard.append("mine"))
+    try:
+        outcomes = run_tasks([Task("a", pool_tasks.end_by_interrupt, (str(tmp_path),))])
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert heard == ["mine"] and outcomes["a"].status == "done"
+
+
+def test_an_interrupt_is_not_the_childrens_to_answer(tmp_path):
+    tasks = [Task("a", pool_tasks.end_by_interrupt, (str(tmp_path),)), Task("b", pool_tasks.note, (str(tmp_path), "b"))]
+    assert {outcome.status for outcome in run_tasks(tasks, workers=2).values()} == {"done"}
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})

@@ -12,6 +12,7 @@ from physode import systems
 from physode.analysis import conformal, coverage, prediction_band
 from physode.errors import DataError, FileFormatError, NotFittedError, PhysodeError
 from physode.models.ensemble import _redrawn
+from physode.training.stages import Stages
 from physode.trajectories import add_noise, from_numpy, validate
 
 TIME = np.linspace(0, 5, 21)
@@ -32,6 +33,29 @@ def test_members_have_seeds_of_their_own_and_the_given_hyperparameters(ensemble)
     assert all(model.get_params() == ensemble.model.get_params() for model in [ensemble.centre, *ensemble.members.values()])
     weights = [model.module_.state_dict()["net.layers.0.weight"].numpy() for model in [ensemble.centre, *ensemble.members.values()]]
     assert len({w.tobytes() for w in weights}) == 3
+
+
+@pytest.mark.parametrize("during", [1, 2])
+def test_an_interrupt_keeps_what_the_members_have_and_no_half_fitted_centre(record, during, monkeypatch):
+    calls, refine = [], Stages.refine
+
+    def interrupted(stages):
+        calls.append(stages)
+        if len(calls) == during:
+            raise KeyboardInterrupt
+        refine(stages)
+
+    monkeypatch.setattr(Stages, "refine", interrupted)
+    ensemble = physode.Ensemble(physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=4), n_members=2)
+    if during == 1:
+        with pytest.raises(KeyboardInterrupt):
+            ensemble.fit(record)
+        with pytest.raises(NotFittedError):
+            ensemble.predict(record)
+        return
+    members = ensemble.fit(record).members
+    assert [member.result_.status for member in members.values()] == ["interrupted"] * 2
+    assert ensemble.centre.result_.status != "interrupted"
 
 
 def test_members_see_the_fit_with_fresh_noise_where_something_was_measured(ensemble, record):
