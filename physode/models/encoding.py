@@ -85,6 +85,9 @@ def driving_record(layout: Layout, inputs: Mapping[str, Any], coords: Mapping[st
         See `AbstractModel.simulate`.
     coords : mapping
     """
+    for name in inputs:
+        if name not in layout.inputs:
+            raise PhysodeError(f"this model has no input {name!r}; it is driven by {', '.join(layout.inputs) or 'nothing'}.")
     missing = [name for name in layout.inputs if name not in inputs]
     if missing:
         raise PhysodeError(
@@ -103,6 +106,8 @@ def driving_record(layout: Layout, inputs: Mapping[str, Any], coords: Mapping[st
                 f"input {name!r} has {found.shape} values for {clock.shape} times; give one value for each of its increasing times, or "
                 f"one row of them for each of the {n} trajectories."
             )
+        if not np.isfinite(found).all():
+            raise PhysodeError(f"input {name!r} is not finite at {int((~np.isfinite(found)).sum())} of its samples; give a number at each.")
         on = np.full((n, len(knots)), np.nan) if isinstance(inputs[name], tuple) else np.empty((n, len(time)))
         on[:, np.searchsorted(knots if isinstance(inputs[name], tuple) else time, clock)] = found
         attrs = {"interpolation": "linear", **layout.attrs[name]}

@@ -39,8 +39,9 @@ GROWTH = 3
 """Factor by which windows grow from stage to stage."""
 FIRST_DURATION = 1.0
 """Duration of the first windows in time constants."""
-LONGEST = 1000
-"""Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded."""
+LONGEST, FEWEST_MEASURED = 1000, 20
+"""Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded. Where inputs are sampled so much more
+often than states that hardly anything is measured in so many, as many as hold this number of measurements."""
 ACCEPTABLE, WORSE = 0.1, 3.0
 """Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
 SMALL_SOLVER_ERROR = 0.1
@@ -139,11 +140,11 @@ class Stages:
     def lengths(self) -> list[int]:
         """Window lengths in intervals, from about one time constant to the whole record."""
         counts = self.batch.time.isfinite().sum(1)
-        longest = min(int(counts.max()) - 1, LONGEST)
+        measured = float(self.batch.mask.any(-1).sum() / self.batch.time.isfinite().sum())
+        longest = min(int(counts.max()) - 1, max(LONGEST, math.ceil(FEWEST_MEASURED / measured)))
         gap = float(self.batch.time.diff(dim=1).nanmedian())
         unknowns = self.guess.states.shape[-1] / len(self.observed)
-        measured = self.batch.mask.any(-1).sum() / self.batch.time.isfinite().sum()
-        length = max(2, round(FIRST_DURATION / gap), math.ceil((int(unknowns) + 1) / float(measured)))
+        length = max(2, round(FIRST_DURATION / gap), math.ceil((int(unknowns) + 1) / measured))
         out = []
         while length < longest / 1.5:
             out.append(length)

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import physode
 from physode.errors import DataError, PhysodeError
+from physode.fields import FirstOrderField
 from physode.models import MODELS, AbstractModel, get
 from physode.models.encoding import encode
+from physode.solvers import get_solver
+from physode.training.batch import Batch, SampledInputs
+from physode.training.fitted import FitSettings, Guess
+from physode.training.journal import Journal
+from physode.training.stages import Stages
 from physode.training.windows import cut_windows
 from physode.trajectories import input_values, on_one_clock, select_split, split
 
@@ -133,3 +140,30 @@ def test_windows_of_a_long_record_hold_the_samples_that_they_need_and_no_more() 
     expected = force[np.searchsorted(clock, row, side="right") - 1]
     scaled = (expected - model.dynamics_.scaling.input_mean) / model.dynamics_.scaling.input_scale
     np.testing.assert_allclose(windows.inputs(at)[:, 0, 0].numpy(), scaled)
+
+
+def test_windows_hold_enough_measurements_where_inputs_are_sampled_much_more_often() -> None:
+    every, n = 400, 50
+    measured = torch.zeros(1, every * n + 1, 1, dtype=torch.float64)
+    measured[0, torch.arange(every * n + 1) % every != 0] = torch.nan
+    time = torch.arange(every * n + 1, dtype=torch.float64)[None] / every
+    inputs = SampledInputs(time, torch.zeros(1, every * n + 1, 1, dtype=torch.float64))
+    with torch.random.fork_rng():
+        field = FirstOrderField(1, 1, (2,), "tanh")
+    nothing = torch.zeros(1, 1, every * n + 1, 1, dtype=torch.float64)
+    guess = Guess(nothing, nothing, torch.ones(1, 1, dtype=torch.float64), torch.tensor([False]), torch.ones(1, dtype=torch.float64))
+    settings = FitSettings("levenberg-marquardt", get_solver("rk4", "backprop"), 0.1, 1, 0.01)
+    stage = Stages([field], Batch(time, measured, inputs), (0,), guess, settings, lambda *_: None, Journal(None, {}, {}))
+    assert max(stage.lengths()) == pytest.approx(20 * every, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"force": [0.0, np.nan, 1.0]}, "input 'force' is not finite at 1 of its samples; give a number at each"),
+        ({"force": [0.0, 1.0, 1.0], "froce": [0.0, 1.0, 1.0]}, "this model has no input 'froce'; it is driven by force"),
+    ],
+)
+def test_inputs_of_a_simulation_that_make_no_sense_are_refused(inputs: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(PhysodeError, match=message):
+        fitted("node", "linear", "linear").simulate({"x": 0.0, "v": 0.0}, [0.0, 0.1, 0.2], inputs=inputs)
