@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from physode.trajectories import input_names, state_names
+
 if TYPE_CHECKING:
     from physode.models.base import AbstractModel
 
@@ -40,8 +42,11 @@ def identity(model: AbstractModel, records: Sequence[xr.Dataset], seeds: Sequenc
 
 
 def _digest(ds: xr.Dataset) -> str:
-    """Hash all variables with their attributes; what is said of the record as a whole, such as when it was made, does not matter."""
-    found = hashlib.sha256()
+    """Hash all variables with their attributes, and the order of states and inputs, which is that of the parameters.
+
+    What is said of the record as a whole, such as when it was made, does not matter.
+    """
+    found = hashlib.sha256(json.dumps([state_names(ds), input_names(ds)]).encode())
     for name in sorted(ds.variables, key=str):
         variable = ds[name]
         about = [str(name), [str(dim) for dim in variable.dims], list(variable.shape), str(variable.dtype)]

@@ -155,7 +155,6 @@ def train(
         except StopFit as stop:
             reasons.append(stop.reason)
             raise
-        check_time()
 
     def check_time() -> None:
         if clock.perf_counter() - started > budget:

@@ -130,6 +130,9 @@ def levenberg_marquardt(
     """
     point, at = _start(problem, theta, initial) if going is None else _taken_up(problem, evidence, going)
     at = at.take(at.steps < iterations)
+    if going is not None and not len(at.members):  # stopped after its last step
+        problem.n_evaluations = going["spent"]
+        return point
     equations = _linearised(problem, at, evidence, keep=accelerate)
     if going is not None:
         problem.n_evaluations = going["spent"]

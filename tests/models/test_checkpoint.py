@@ -72,6 +72,16 @@ def test_members_go_on_together(record: xr.Dataset, tmp_path: Path) -> None:
         assert resumed[seed].result_.history["loss"] == member.result_.history["loss"]
 
 
+def test_however_little_time_there_is_a_fit_gets_on(record: xr.Dataset, tmp_path: Path) -> None:
+    whole = fit(record, {"max_iterations": 2})
+    for _ in range(100):
+        part = fit(record, {"max_iterations": 2}, checkpoint=tmp_path / "fit", time_budget=1e-6)
+        if part.result_.status != "time_budget":
+            break
+    assert part.result_.status == whole.result_.status and part.result_.n_iterations == whole.result_.n_iterations
+    assert torch.equal(get_theta(part.module_), get_theta(whole.module_))
+
+
 def test_members_end_together_with_their_time(record: xr.Dataset) -> None:
     members = physode.fit_seeds(physode.SecondOrderNeuralODE(hidden=(3,)), record, 2, time_budget=1e-6)
     assert {member.result_.status for member in members.values()} == {"time_budget"}
@@ -140,15 +150,19 @@ def changed(name: str, **attrs: str) -> Callable[[xr.Dataset], xr.Dataset]:
         changed("x", units="mm"),
         changed("x", role="position"),
         lambda ds: ds.rename(x="y", x_noise_std="y_noise_std"),
+        lambda ds: ds[["v", "x", "u", "w", "x_noise_std"]],
+        lambda ds: ds[["x", "v", "w", "u", "x_noise_std"]],
     ],
-    ids=["noise", "input", "times", "interpolation", "units", "role", "name"],
+    ids=["noise", "input", "times", "interpolation", "units", "role", "name", "order of states", "order of inputs"],
 )
 @pytest.mark.parametrize("which", ["record", "validation record"])
 def test_whatever_a_fit_depends_on_makes_it_another_one(which: str, change: Callable[[xr.Dataset], xr.Dataset]) -> None:
     ds = xr.Dataset(
         {
             "x": (("trajectory", "time"), np.sin([[0.0, 1.0, 2.0]]), {"role": "state", "units": "m"}),
+            "v": (("trajectory", "time"), np.cos([[0.0, 1.0, 2.0]]), {"role": "state", "units": "m / s"}),
             "u": (("trajectory", "time"), np.cos([[0.0, 1.0, 2.0]]), {"role": "input", "interpolation": "linear"}),
+            "w": (("trajectory", "time"), np.tan([[0.0, 1.0, 2.0]]), {"role": "input", "interpolation": "linear"}),
             "x_noise_std": ((), 0.1, {"role": "noise"}),
         },
         {"trajectory": [0], "time": [0.0, 1.0, 2.0]},
