@@ -16,7 +16,7 @@ from torch import Tensor
 from physode.errors import PhysodeError
 from physode.fields.base import AbstractField
 from physode.models.compiled import CompiledField, compile_field
-from physode.models.encoding import decode, driving_record, encode
+from physode.models.encoding import decode, driving_record, encode, noise_levels
 from physode.models.failures import from_there_on_missing
 from physode.models.layout import Layout
 from physode.models.scaling import Scaling
@@ -173,7 +173,8 @@ class LearnedDynamics:
             n = guess.shape[1] // 2
             guess[:, n:] = self._start_velocity(guess[:, :n])
             precision = torch.cat([precision[:n], torch.full_like(precision[n:], HELD)])
-        variance = self._tensor(self.noise).square().clamp(min=1e-12)
+        stated = noise_levels(whole.record, self.layout.observed)[0] / self.scaling.scale[list(self.layout.index)]
+        variance = self._tensor(np.where(stated > 0, stated, self.noise)).square().clamp(min=1e-12)
         initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step)
         states = np.take_along_axis(self._run(initial, batch), whole.rows[..., None], axis=1)
         return decode(states, ds, self.layout, "predict")

@@ -11,10 +11,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.errors import FileFormatError, NotFittedError, PhysodeError
+from physode.errors import FileFormatError, NotFittedError
 from physode.files import atomic_path
 from physode.models.base import AbstractModel
+from physode.models.encoding import noise_levels
 from physode.models.members import fit_records
+from physode.models.options import whole_number
 from physode.models.storage import load
 from physode.trajectories import provenance, time_dim, times, values
 from physode.trajectories.noise import NOISE_SUFFIX
@@ -71,9 +73,7 @@ class Ensemble:
     """
 
     def __init__(self, model: AbstractModel, n_members: int = 8) -> None:
-        if n_members < FEWEST:
-            raise PhysodeError(f"n_members is {n_members}; a spread takes at least {FEWEST} members, 8 serve well.")
-        self.model, self.n_members = model, int(n_members)
+        self.model, self.n_members = model, whole_number("n_members", n_members, FEWEST, "; 8 serve well")
         self._centre: AbstractModel | None = None
         self._members: dict[int, AbstractModel] = {}
 
@@ -207,12 +207,16 @@ def _redrawn(centre: AbstractModel, ds: xr.Dataset, seed: int) -> xr.Dataset:
 
 
 def _with_noise(model: AbstractModel, ds: xr.Dataset, mean: Array, random: np.random.Generator) -> xr.Dataset:
-    """Draw observations around a mean, (trajectory, time, observed), where the record has some."""
+    """Draw observations around a mean, (trajectory, time, observed), where there are some; with the noise that is stated, or the fit's."""
+    found = model.result_.noise_std
+    stated, weight = noise_levels(ds, list(found))
+    noise = np.where(stated > 0, stated, list(found.values())) / (1.0 if weight is None else np.sqrt(weight))
     dims, result = ("trajectory", time_dim(ds)), ds.copy()
     draws = random.standard_normal((mean.shape[1], mean.shape[0], mean.shape[2])).swapaxes(
         0, 1
     )  # a longer record begins with the same draws
-    for k, (name, level) in enumerate(model.result_.noise_std.items()):
-        drawn = np.where(np.isfinite(ds[name].transpose(*dims).values), mean[..., k] + level * draws[..., k], np.nan)
-        result[name] = (dims, drawn, ds[name].attrs)
+    drawn = mean + noise * draws
+    for k, name in enumerate(found):
+        measured = np.isfinite(ds[name].transpose(*dims).values)
+        result[name] = (dims, np.where(measured, drawn[..., k], np.nan), ds[name].attrs)
     return result

@@ -72,6 +72,21 @@ def test_members_see_the_fit_with_fresh_noise_where_something_was_measured(ensem
     assert abs(np.corrcoef(noise[0][seen], noise[1][seen])[0, 1]) < 0.3
 
 
+def test_members_and_predictions_have_the_noise_that_the_record_states():
+    clean = systems.get("damped-oscillator").simulate(np.linspace(0, 4, 21), n_trajectories=3, seed=1)
+    sd = np.array([0.01, 0.01, 0.5])
+    record = add_noise(clean, 0.01, seed=0).drop_vars(["x_noise_std", "v_noise_std"])
+    for name in ("x", "v"):
+        record[f"{name}_noise_std"] = ("trajectory", sd, {"role": "noise"})
+        record[name][2] += 0.5 * np.random.default_rng(len(name)).standard_normal(21)
+    ensemble = physode.Ensemble(physode.NeuralODE(hidden=(2,), max_iterations=2), n_members=2).fit(record)
+    drawn = np.stack([_redrawn(ensemble.centre, record, seed).x.values for seed in range(200)])
+    np.testing.assert_allclose(drawn.std(axis=0).mean(axis=1), sd, rtol=0.05)
+    noisier = np.stack([ensemble._noisier(record, seed).x.values for seed in range(200)])
+    np.testing.assert_allclose(noisier.std(axis=0).mean(axis=1), sd, rtol=0.05)
+    np.testing.assert_allclose(noisier.mean(axis=0), record.x, atol=0.2)
+
+
 def test_irregular_records_with_gaps_are_redrawn_where_they_were_measured():
     rng = np.random.default_rng(0)
     time = [np.sort(rng.uniform(0, 6, n)) for n in (25, 32)]
@@ -122,7 +137,7 @@ def test_saved_ensembles_predict_the_same(ensemble, record, tmp_path):
 
 
 def test_what_does_not_fit_is_told(record):
-    with pytest.raises(PhysodeError, match="n_members is 1; a spread takes at least 2"):
+    with pytest.raises(PhysodeError, match="n_members is 1; give a whole number, 2 or more; 8 serve well"):
         physode.Ensemble(physode.NeuralODE(), n_members=1)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         physode.Ensemble(physode.NeuralODE()).predict(record)

@@ -11,6 +11,7 @@ from physode import systems
 from physode.analysis import simulation_error
 from physode.errors import DataError, UnknownNameError
 from physode.models.seen import RUN, digests
+from physode.trajectories import add_noise
 
 TIME = np.linspace(0.0, 9.0, 91)
 
@@ -136,3 +137,31 @@ def test_states_of_different_units_share_no_error() -> None:
     both = simulation_error(model, ds, None)
     assert both["rmse"].dims == ("state", "trajectory")
     assert model.score(ds) == pytest.approx(float(both["r2"].mean()))
+
+
+def test_a_prediction_believes_the_noise_that_its_own_record_states() -> None:
+    clean = systems.get("damped-oscillator").simulate(np.linspace(0, 6, 31), n_trajectories=4, seed=1)
+    model = physode.NeuralODE(hidden=(3,), max_iterations=5).fit(add_noise(clean.isel(trajectory=slice(2)), 0.01, seed=0))
+    new = clean.isel(trajectory=slice(2, 4))
+    errors = []
+    for stated in (True, False):
+        each = []
+        for seed in range(5):
+            rough = new.copy(deep=True)
+            rough["x"] = new["x"] + 0.5 * np.random.default_rng(seed).standard_normal(new["x"].shape)
+            rough["x"].attrs = new["x"].attrs
+            if stated:
+                rough["x_noise_std"], rough["v_noise_std"] = ((), 0.5, {"role": "noise"}), ((), 0.01, {"role": "noise"})
+            each.append(float(abs(model.predict(rough, warmup=10)["x"] - new["x"]).mean()))
+        errors.append(np.mean(each))
+    assert errors[0] < 0.3 * errors[1]
+
+
+def test_a_prediction_does_not_depend_on_the_noise_of_other_trajectories() -> None:
+    clean = systems.get("damped-oscillator").simulate(np.linspace(0, 6, 31), n_trajectories=3, seed=1)
+    record = add_noise(clean, 0.05, seed=0)
+    record["x_noise_std"] = ("trajectory", [0.01, 0.01, 0.5], {"role": "noise"})
+    record["v_noise_std"] = ((), 0.05, {"role": "noise"})
+    model = physode.NeuralODE(hidden=(3,), max_iterations=5).fit(record)
+    alone = model.predict(record.isel(trajectory=[2]), warmup=6)
+    np.testing.assert_allclose(model.predict(record, warmup=6)["x"][2], alone["x"][0], rtol=0, atol=1e-6)
