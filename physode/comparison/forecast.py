@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from physode.trajectories import select_split, state_names, time_dim, times
+from physode.trajectories import select_split, state_names, time_dim, times, values
 
 __all__ = ["WARMUP_FRACTION", "predict_all", "split_kind", "split_mask", "with_split"]
 
@@ -16,6 +16,8 @@ WARMUP_FRACTION = 0.25
 """Part of a test trajectory that the unobserved part of its initial state is estimated from."""
 
 _TEST_TRAJECTORIES, _TEST_TIME, _ENOUGH = 0.2, 0.25, 5
+_FIRST = 3
+"""Fewest measured samples that a forecast starts from, where there are as many."""
 
 
 def with_split(record: xr.Dataset) -> xr.Dataset:
@@ -46,8 +48,9 @@ def split_mask(record: xr.Dataset, part: str) -> xr.DataArray:
 def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:
     """Predict every trajectory of a record on its own coordinates.
 
-    Trajectories that were fitted start where all of their observations say; held-out ones where their first quarter says. When
-    the end of the time is held out, those observations are hidden and the prediction runs on from the fitted part.
+    Trajectories that were fitted start where all of their observations say; held-out ones where their first quarter says, or more,
+    where one of them was not measured in it. When the end of the time is held out, those observations are hidden and the
+    prediction runs on from the fitted part.
 
     Parameters
     ----------
@@ -68,10 +71,16 @@ def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:
     parts = [model.predict(select_split(record, "train"))]
     for part in sorted(set(record["split"].values.tolist()) - {"train"}):
         held_out = select_split(record, part)
-        longest = int(np.isfinite(times(held_out)).sum(axis=1).max())
-        warmup = min(max(3, math.ceil(WARMUP_FRACTION * longest)), longest - 1)
-        parts.append(model.predict(held_out, warmup=warmup))
+        parts.append(model.predict(held_out, warmup=_warmup(held_out)))
     return _on(xr.concat(parts, "trajectory", join="exact", compat="override", coords="minimal"), record)
+
+
+def _warmup(held_out: xr.Dataset) -> int:
+    """Samples that forecasts start from: a quarter, and more where a trajectory was not measured in it, but never all of the longest."""
+    longest = int(np.isfinite(times(held_out)).sum(axis=1).max())
+    measured = np.isfinite(values(held_out, state_names(held_out))).any(axis=2).cumsum(axis=1)
+    begun = int((measured < np.minimum(_FIRST, measured[:, -1:])).sum(axis=1).max()) + 1
+    return min(max(_FIRST, math.ceil(WARMUP_FRACTION * longest), begun), longest - 1)
 
 
 def _on(prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from physode.comparison.assemble import assemble
@@ -94,7 +95,7 @@ def compare(
     True
     """
     chosen = _models(models)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else [whole_number("seed", seed, 0) for seed in seeds]
+    numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else [whole_number("seed", seed, 0) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
         raise PhysodeError(f"seeds is {seeds!r}; give a positive number of seeds, or different whole numbers.")
     record, known = resolve_truth(with_split(validate(ds)), truth)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
@@ -76,7 +77,7 @@ def fit_seeds(
     >>> [models[seed].score(ds) > 0.99999 for seed in models]
     [True, True, True]
     """
-    numbers = list(range(seeds)) if isinstance(seeds, int) else [whole_number("seed", seed, 0) for seed in seeds]
+    numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else [whole_number("seed", seed, 0) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         raise PhysodeError(f"seeds are {numbers}; give at least one, and each once.")
     return fit_records(model, [ds], numbers, progress=progress, callback=callback, time_budget=time_budget, checkpoint=checkpoint)

@@ -8,9 +8,11 @@ import pytest
 import xarray as xr
 from fake_models import LinearOscillator
 
+import physode
 from physode.comparison import compare, open_result, summary
+from physode.comparison.forecast import with_split
 from physode.errors import DataError, ExistsError, PhysodeError, UnknownNameError
-from physode.trajectories import select_split, split
+from physode.trajectories import select_split, split, state_names
 
 
 def equal(one, two):
@@ -100,6 +102,17 @@ def test_held_out_trajectories_start_from_their_first_quarter_only(record):
     spoiled = marked.assign(x=marked["x"].where(~(late & (marked["split"] == "test")), 7.0).assign_attrs(marked["x"].attrs))
     one, two = (compare({"m": LinearOscillator()}, ds, seeds=1, workers=1)["predictions"]["x"].values for ds in (marked, spoiled))
     np.testing.assert_array_equal(one, two)
+
+
+def test_a_held_out_trajectory_may_begin_with_a_gap(record):
+    split = with_split(record)
+    label = int(split["trajectory"].values[split["split"].values == "test"][0])
+    gap = split.copy(deep=True)
+    n = gap.sizes["time"]
+    for name in state_names(gap):
+        gap[name].loc[{"trajectory": label}] = np.where(np.arange(n) < n // 2, np.nan, gap[name].sel(trajectory=label))
+    tree = physode.compare({"a": physode.NeuralODE(hidden=(2,), max_iterations=1)}, gap, seeds=1, workers=1)
+    assert tree["models"]["status"].item() != "failed" and bool(np.isfinite(tree["metrics"]["rmse"].sel(state="x")).all())
 
 
 def test_a_short_record_is_split_in_time_and_forecast_without_a_look(record):

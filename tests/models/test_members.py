@@ -61,5 +61,6 @@ def test_each_member_may_have_a_record_of_its_own(record: xr.Dataset) -> None:
 
 
 def test_seeds_are_checked(record: xr.Dataset) -> None:
+    assert list(physode.fit_seeds(physode.NeuralODE(hidden=(1,), max_iterations=1), record, np.arange(3).max())) == [0, 1]
     with pytest.raises(PhysodeError, match=r"seeds are \[1, 1\]; give at least one, and each once"):
         physode.fit_seeds(physode.NeuralODE(), record, seeds=[1, 1])
