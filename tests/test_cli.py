@@ -221,7 +221,12 @@ def test_the_score_of_a_forecast_says_what_it_was_given(run, tmp_path):
     forecast = f"p.nc: R2 {model.score(other, warmup=5):.5f} after the first 5 samples of each trajectory\n"
     assert run("predict", *new, "--seed", "1", "--warmup", "5") == forecast
     assert run("predict", *new, "--seed", "1") == f"p.nc: R2 {model.score(other):.5f}\n"
-    assert run("predict", *new, "--seed", "0", "--warmup", "5") == "p.nc: no score, the model was fitted to this record\n"
+    assert run("predict", *new, "--seed", "0", "--warmup", "5").startswith("p.nc: no score: samples after the window of 5 were used")
+    table = pd.DataFrame({"t": np.arange(6.0), "x": [1.0, 0.9, 0.8, None, None, None], "v": [0.0, -0.1, -0.2, None, None, None]})
+    table.to_csv(tmp_path / "begun.csv", index=False)
+    units = ["--unit", "x=m", "--unit", "v=m s-1", "--unit", "t=s"]
+    shown = run("predict", "m.safetensors", "begun.csv", "--warmup", "3", *units, "-o", "q.csv")
+    assert shown.startswith("q.csv: no score: ") and pd.read_csv(tmp_path / "q.csv")["x"].notna().all()
     assert "warmup is 20, and the longest trajectory" in refused(run, "predict", *new, "--seed", "1", "--warmup", "20")
 
 

@@ -31,6 +31,7 @@ from physode.cli.options import (
     comma_list,
     pairs,
 )
+from physode.errors import DataError
 
 __all__ = ["fit_model", "predict_record"]
 
@@ -113,9 +114,8 @@ def predict_record(
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     write_record(fitted.predict(record, warmup=warmup), output, force)
-    if warmup is None:
-        typer.echo(f"{output}: R2 {fitted.score(record):.5f}")
-    elif fitted.seen(record, warmup).any():
-        typer.echo(f"{output}: no score, the model was fitted to this record")
-    else:
-        typer.echo(f"{output}: R2 {fitted.score(record, warmup=warmup):.5f} after the first {warmup} samples of each trajectory")
+    where = "" if warmup is None else f" after the first {warmup} samples of each trajectory"
+    try:
+        typer.echo(f"{output}: R2 {fitted.score(record, warmup=warmup):.5f}{where}")
+    except DataError as error:  # a forecast of what was not measured, or of what the model was fitted to
+        typer.echo(f"{output}: no score: {error}")
