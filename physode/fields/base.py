@@ -43,11 +43,6 @@ class AbstractField(nn.Module, ABC):
     first_precision: float = 10.0
     n_members: int | None = None
 
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-        return type(self).__name__
-
     @abstractmethod
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """Evaluate the field.

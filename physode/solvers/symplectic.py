@@ -31,8 +31,8 @@ def leapfrog_step(field: AbstractField, t: Tensor, z: Tensor, u: Tensor, h: Tens
     """
     if not field.separable:
         raise FitError(
-            f"leapfrog needs a field that splits into kicks of the momenta and drifts of the positions, and {field.name} "
-            "does not; use solver='implicit-midpoint', or a Hamiltonian model with separable=True."
+            "leapfrog needs a field that splits into kicks of the momenta and drifts of the positions, and this one does not; "
+            "use solver='implicit-midpoint', or a Hamiltonian model with separable=True."
         )
     n = z.shape[1] // 2
     q, p = z[:, :n], z[:, n:]

@@ -97,11 +97,6 @@ class _Counted(AbstractField):
         self.n_states, self.n_inputs = inner.n_states, inner.n_inputs
         self.separable, self.second_order = inner.separable, inner.second_order
 
-    @property
-    def name(self) -> str:
-        """See `AbstractField.name`."""
-        return self.inner.name
-
     def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
         self.calls += 1
         out: Tensor = self.inner(t, z, u)

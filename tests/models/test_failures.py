@@ -10,7 +10,6 @@ import torch
 import xarray as xr
 
 import physode
-from physode import systems
 from physode.errors import FitError, SimulationWarning
 from physode.fields import FirstOrderField
 from physode.models import AbstractModel
@@ -99,10 +98,3 @@ def test_a_forecast_that_runs_away_is_not_judged_a_good_one() -> None:
     stub = SimpleNamespace(layout=dynamics.layout, scaling=dynamics.scaling, predict=lambda *_: lost)
     assert misfit(stub, ds) == np.inf
     assert misfit(dynamics, ds) < 0.1
-
-
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_a_field_that_does_not_split_is_told_by_its_name(optimizer: str) -> None:
-    record = systems.get("pendulum").simulate(np.linspace(0, 3, 20))
-    with pytest.raises(FitError, match="leapfrog needs a field that splits .*, and HamiltonianField does not"):
-        physode.HamiltonianNeuralODE(solver="leapfrog", optimizer=optimizer, max_iterations=1).fit(record)

@@ -101,7 +101,7 @@ def test_an_explosion_gives_numbers_that_are_not_finite_and_no_exception(solver:
 
 
 def test_leapfrog_refuses_a_field_that_does_not_split() -> None:
-    message = r"leapfrog needs a field that splits .*, and HamiltonianField does not; use solver='implicit-midpoint', or .* separable=True"
+    message = r"leapfrog needs a field that splits .*, and this one does not; use solver='implicit-midpoint', or .* separable=True"
     with pytest.raises(FitError, match=message):
         SOLVERS["leapfrog"].integrate(
             HamiltonianField(1, 0, (3,), "tanh").double(),
@@ -110,7 +110,7 @@ def test_leapfrog_refuses_a_field_that_does_not_split() -> None:
             no_inputs,
             0.5,
         )
-    with pytest.raises(FitError, match="and Linear does not"):
+    with pytest.raises(FitError, match="and this one does not"):
         SOLVERS["leapfrog"].integrate(
             Linear([[0.0, 1.0], [-1.0, 0.0]]), torch.zeros(1, 2, dtype=torch.float64), IRREGULAR[:1], no_inputs, 0.5
         )
