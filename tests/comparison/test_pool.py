@@ -85,6 +85,7 @@ def test_a_handler_of_the_user_is_left_alone(tmp_path):
     assert heard == ["mine"] and outcomes["a"].status == "done"
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_not_the_childrens_to_answer(tmp_path):
     tasks = [Task("a", pool_tasks.end_by_interrupt, (str(tmp_path),)), Task("b", pool_tasks.note, (str(tmp_path), "b"))]
     assert {outcome.status for outcome in run_tasks(tasks, workers=2).values()} == {"done"}
