@@ -202,10 +202,8 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
         yield "noise (standard deviation)", "; ".join(noise)
     test = int((record["split"] == "test").sum())
     if split_kind(record) == "trajectory":
-        yield (
-            "held out",
-            f"{test} of {record.sizes['trajectory']} trajectories; their hidden initial states are estimated from their first quarter",
-        )
+        start = "their first quarter, or more where one of them was not measured in it"
+        yield "held out", f"{test} of {record.sizes['trajectory']} trajectories; their hidden initial states are estimated from {start}"
     else:
         yield "held out", "the last part of the time; forecasts run on from the fitted part without a look at it"
     if "parameters" in tree.children:

@@ -33,7 +33,7 @@ class Ensemble:
     """Members that differ by what could as well have been measured, and by their first weights.
 
     The model is fitted to the record once. The members are then fitted, as one batch and each from weights of its own, to records that
-    this fit might have produced: the fitted states with fresh noise of the fitted size (the parametric bootstrap [1]_). A prediction
+    this fit might have produced: the fitted states with fresh noise, as stated or as fitted (the parametric bootstrap [1]_). A prediction
     repeats this for the observations that it starts from, so that their noise counts too.
 
     Parameters

@@ -130,7 +130,8 @@ class FittedModel:
         ----------
         ds : xarray.Dataset
             A record with the observed states (and inputs) of the training record, in their units. Each trajectory needs a measurement
-            of at least one state among the samples that its initial state is estimated from.
+            of at least one state among the samples that its initial state is estimated from. Noise that it states weighs them; where it
+            states none, that of the training record does.
         warmup : int, optional
             The initial state is estimated from the first `warmup` samples of each trajectory, the rest is forecast. Without it every
             sample is used: then the prediction is a smoother, not a forecast. Of trajectories of unequal length the longest one must
