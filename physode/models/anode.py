@@ -14,6 +14,7 @@ from physode.models.base import AbstractModel
 from physode.models.dynamics import HELD
 from physode.models.layout import Layout, plain_layout
 from physode.models.options import whole_number
+from physode.training.smoothing import Smoothed
 
 __all__ = ["AugmentedNeuralODE"]
 
@@ -75,7 +76,7 @@ class AugmentedNeuralODE(AbstractModel):
     def _field(self, layout: Layout) -> AbstractField:
         return FirstOrderField(len(layout.states), len(layout.inputs), self.hidden, self.activation)
 
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         extra = len(layout.latent)
         return np.concatenate([mean, np.zeros(extra)]), np.concatenate([scale, np.ones(extra)])
 

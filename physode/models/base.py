@@ -24,6 +24,7 @@ from physode.models.seen import digests
 from physode.models.train import train
 from physode.solvers import get_solver
 from physode.training.result import FitResult, Progress, StopFit
+from physode.training.smoothing import Smoothed
 from physode.trajectories import validate
 
 __all__ = ["AbstractModel"]
@@ -126,7 +127,7 @@ class AbstractModel(FittedModel, ABC):
         """Tell a field where zero and the units of its record lie."""
 
     @abstractmethod
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         """Mean and scale of every component from those of the observed ones."""
 
     @abstractmethod

@@ -14,7 +14,9 @@ from physode.fields import AbstractField, HamiltonianField, LogarithmicField
 from physode.models.base import AbstractModel
 from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, pair_layout
+from physode.models.partners import guess_partners, is_told
 from physode.models.scaling import Scaling
+from physode.training.smoothing import Smoothed
 from physode.trajectories.noise import NOISE_SUFFIX
 
 __all__ = ["HamiltonianNeuralODE"]
@@ -132,28 +134,26 @@ class HamiltonianNeuralODE(AbstractModel):
             field.shift.copy_(shift)
             field.spread.copy_(shift * stretch.repeat(2))
 
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         """Scale each pair so that scale of q times scale of p is the same for all: only then one scaled H moves them."""
         n = len(layout.states) // 2
         size = dict(zip(layout.observed, scale, strict=True))
         centre = dict(zip(layout.observed, mean, strict=True))
-        q = np.array([size[name] for name in layout.states[:n]])
-        pairs = zip(layout.states[:n], layout.states[n:], strict=True)
-        p = np.array([size.get(name, size[position] / time_scale) for position, name in pairs])
+        slopes = dict(zip(layout.observed, np.moveaxis(raw.first, -1, 0), strict=True))
+        pairs = list(zip(layout.states[:n], layout.states[n:], strict=True))
+        for position, name in pairs:
+            if name not in size or not is_told(slopes[position], slopes[name]).any():
+                size[name], centre[name] = size[position] / time_scale, 0.0
+        q, p = (np.array([size[name] for name in names]) for names in zip(*pairs, strict=True))
         action = np.exp(np.mean(np.log(q * p)))
         stretch = np.sqrt(action / (q * p))
-        means = [centre.get(name, 0.0) for name in layout.states]
-        return np.array(means), np.concatenate([q * stretch, p * stretch])
+        return np.array([centre[name] for name in layout.states]), np.concatenate([q * stretch, p * stretch])
 
     def _guess(self, layout: Layout, smoothed: tuple[Array, Array, Array], rng: np.random.Generator) -> tuple[Array, Array]:
-        value, first, second = smoothed
+        value, first, _ = smoothed
         n = len(layout.states) // 2
         q = [layout.observed.index(name) for name in layout.states[:n]]
-        momentum, force = first[..., q].copy(), second[..., q].copy()
-        for k, name in enumerate(layout.states[n:]):
-            if name in layout.observed:
-                momentum[..., k] = value[..., layout.observed.index(name)]
-                force[..., k] = first[..., layout.observed.index(name)]
+        momentum, force = guess_partners(layout, smoothed)
         return np.concatenate([value[..., q], momentum], axis=-1), np.concatenate([first[..., q], force], axis=-1)
 
 

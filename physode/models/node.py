@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from physode.fields import AbstractField, FirstOrderField
 from physode.models.base import AbstractModel
 from physode.models.layout import Layout, plain_layout
+from physode.training.smoothing import Smoothed
 
 __all__ = ["NeuralODE"]
 
@@ -53,7 +54,7 @@ class NeuralODE(AbstractModel):
     def _field(self, layout: Layout) -> AbstractField:
         return FirstOrderField(len(layout.states), len(layout.inputs), self.hidden, self.activation)
 
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         return mean, scale
 
     def _guess(self, layout: Layout, smoothed: tuple[Array, Array, Array], rng: np.random.Generator) -> tuple[Array, Array]:

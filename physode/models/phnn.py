@@ -15,6 +15,7 @@ from physode.models.base import AbstractModel
 from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, plain_layout
 from physode.models.options import whole_number
+from physode.training.smoothing import Smoothed
 
 __all__ = ["PortHamiltonianNeuralODE"]
 
@@ -100,7 +101,7 @@ class PortHamiltonianNeuralODE(AbstractModel):
     def _field(self, layout: Layout) -> AbstractField:
         return PortHamiltonianField(len(layout.states), len(layout.inputs), self.hidden, self.activation, convex=self.convex)
 
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         extra = len(layout.latent)
         return np.concatenate([mean, np.zeros(extra)]), np.concatenate([scale, np.ones(extra)])
 

@@ -12,6 +12,8 @@ from physode.errors import unknown_name
 from physode.fields import AbstractField, FirstOrderField, SecondOrderField
 from physode.models.base import AbstractModel
 from physode.models.layout import Layout, pair_layout
+from physode.models.partners import guess_partners
+from physode.training.smoothing import Smoothed
 
 __all__ = ["SecondOrderNeuralODE"]
 
@@ -77,22 +79,13 @@ class SecondOrderNeuralODE(AbstractModel):
     def _field(self, layout: Layout) -> AbstractField:
         return SecondOrderField(len(layout.states) // 2, len(layout.inputs), self.hidden, self.activation)
 
-    def _scales(self, layout: Layout, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
+    def _scales(self, layout: Layout, raw: Smoothed, mean: Array, scale: Array, time_scale: float) -> tuple[Array, Array]:
         positions = [layout.observed.index(name) for name in layout.states[: len(layout.states) // 2]]
         full_mean = np.concatenate([mean[positions], np.zeros(len(positions))])
         return full_mean, np.concatenate([scale[positions], scale[positions] / time_scale])
 
     def _guess(self, layout: Layout, smoothed: tuple[Array, Array, Array], rng: np.random.Generator) -> tuple[Array, Array]:
-        value, first, second = smoothed
         n = len(layout.states) // 2
         x = [layout.observed.index(name) for name in layout.states[:n]]
-        velocity, force = first[..., x].copy(), second[..., x].copy()
-        for k, name in enumerate(layout.states[n:]):
-            if name in layout.observed:
-                column = layout.observed.index(name)
-                moves = (
-                    np.nanstd(value[..., column], axis=1).max() > 0
-                )  # else it is known at one time only, and the slope of the position says more
-                velocity[..., k] = value[..., column] if moves else velocity[..., k]
-                force[..., k] = first[..., column] if moves else force[..., k]
-        return np.concatenate([value[..., x], velocity], axis=-1), np.concatenate([velocity, force], axis=-1)
+        velocity, force = guess_partners(layout, smoothed)
+        return np.concatenate([smoothed[0][..., x], velocity], axis=-1), np.concatenate([velocity, force], axis=-1)

@@ -55,6 +55,8 @@ MOST_MEASUREMENTS = 1000
 """... or with the square of the number of measurements, where that is the smaller one."""
 MOST_DERIVATIVES = 10_000_000
 """Measurements times parameters, all of whose derivatives are held at once then."""
+LARGEST = 1e100
+"""Largest number in a record: powers of it must be numbers, too."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,9 @@ def train(
     itself = {} if checkpoint is None else identity(model, records, seeds, validation)
     whole = on_one_clock(records[0])
     ds, records = whole.record, [whole.record, *(on_one_clock(record).record for record in records[1:])]
-    raw = [smooth(times(record), values(record, layout.observed)) for record in records]
-    scaling = _scaling(model, layout, ds, *measure(values(ds, layout.observed), raw[0]))
+    _refuse_extreme(layout, ds)
+    raw = [_smoothed(record, layout) for record in records]
+    scaling = _scaling(model, layout, ds, raw[0])
     _refuse_constant(layout, scaling)
     place = model._place
     batch = stack_records([encode(record, layout, scaling) for record in records]).to(**place)
@@ -163,7 +166,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         fields, starts = [], []
         for seed in seeds:
-            torch.default_generator.manual_seed(seed)  # and not those of graphics cards, which a user draws from
+            torch.default_generator.manual_seed(seed % 2**63)  # and not those of graphics cards, which a user draws from
             with torch.device("cpu"):  # a seed means the same weights on every device
                 field, start = model._field(layout), model._start(layout)
             fields.append(field.to(**place))
@@ -206,6 +209,23 @@ def _lost_window(dynamics: LearnedDynamics, fitted: Fitted, batch: Batch, guess:
     return f"; {text}; or look at the record for outliers or a wrong time unit"
 
 
+def _refuse_extreme(layout: Layout, ds: xr.Dataset) -> None:
+    """Raise DataError for numbers whose squares are none."""
+    for name in (*layout.observed, *layout.inputs):
+        found = np.abs(np.nan_to_num(ds[name].values))
+        if found.max() > LARGEST:
+            row = [int(i) for i in np.unravel_index(found.argmax(), found.shape)]
+            raise DataError(
+                f"{name!r} has the value {float(ds[name].values[tuple(row)])!r}, in trajectory {ds['trajectory'].values[row[0]].item()!r}, "
+                f"row {row[1] + 1}: too large to compute with. If it stands for a missing value, write NaN; if not, give {name!r} in a "
+                "larger unit."
+            )
+    time = times(ds)
+    least, most = float(np.nanmin(np.diff(time, axis=1))), float(np.nanmax(np.abs(time)))
+    if least < 1 / LARGEST or most > LARGEST:
+        raise DataError(f"the times of this record reach {most:.3g} and are {least:.3g} apart; give them in a unit that suits the motion.")
+
+
 def _refuse_constant(layout: Layout, scaling: Scaling) -> None:
     for name, size in zip(layout.states, scaling.scale, strict=True):
         if not size > 0:
@@ -220,8 +240,14 @@ def _refuse_constant(layout: Layout, scaling: Scaling) -> None:
         )
 
 
-def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, mean: Array, scale: Array, time_scale: float) -> Scaling:
-    full_mean, full_scale = model._scales(layout, mean, scale, time_scale)
+def _smoothed(ds: xr.Dataset, layout: Layout) -> Smoothed:
+    measured = values(ds, layout.observed)
+    return smooth(times(ds), measured, unmeasured=np.nanmean(measured, axis=(0, 1)))
+
+
+def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, raw: Smoothed) -> Scaling:
+    mean, scale, time_scale = measure(values(ds, layout.observed), raw)
+    full_mean, full_scale = model._scales(layout, raw, mean, scale, time_scale)
     u = input_values(ds, layout.inputs)
     axes = (0, 1)
     if not layout.inputs:

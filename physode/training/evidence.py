@@ -60,6 +60,9 @@ class Evidence:
         Where the noise is given by the record and stays as it is.
     ordered : list of (int, int)
         Pairs of groups of which the second never has the larger precision; see `AbstractField.penalty_groups`.
+    rare : Tensor of bool, shape (n_kinds,), optional
+        States measured so rarely that free initial states would follow every measurement: their noise, scaled, is taken for the mean of
+        the others'.
     """
 
     variance: Tensor
@@ -67,6 +70,7 @@ class Evidence:
     groups: list[Tensor]
     known_noise: Tensor
     ordered: list[tuple[int, int]] = field(default_factory=list)
+    rare: Tensor | None = None
 
     def take(self, members: Tensor) -> Evidence:
         """Copy some members."""
@@ -82,6 +86,12 @@ class Evidence:
         for precision, group in zip(self.precision.T, self.groups, strict=True):
             out[:, group] = precision[:, None]
         return out
+
+    def shared(self, variance: Tensor) -> Tensor:
+        """Noise variances of shape (members, n_kinds) in which rarely measured states have the mean of the others."""
+        if self.rare is None:
+            return variance
+        return torch.where(self.rare, variance[:, ~self.rare].mean(1, keepdim=True), variance)
 
     def objective(self, problem: AbstractProblem, theta: Tensor, initial: Tensor, squares: Tensor, members: Tensor) -> Tensor:
         """Twice the negative logarithm of each member's posterior, up to a constant, shape (members,)."""
@@ -104,7 +114,7 @@ class Evidence:
         lengths = torch.stack([theta[:, group].square().sum(1) for group in self.groups], dim=1) if self.groups else effective
         precision = self.precision * (self._in_order(effective, lengths) / self.precision) ** SHARE
         freedom = (1 - (effective.sum(1) + determined.rest) / counts.sum()).clamp(min=0.05)
-        estimate = (squares / counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE)
+        estimate = self.shared((squares / counts.clamp(min=1) / freedom[:, None]).clamp(min=SMALLEST_VARIANCE))
         sound, change = determined.sound, (precision / self.precision).log().abs()
         self.precision = torch.where(sound[:, None], precision, self.precision)
         self.variance = torch.where(self.known_noise | ~sound[:, None], self.variance, estimate)

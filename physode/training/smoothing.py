@@ -41,7 +41,7 @@ class Smoothed:
     noise: Array
 
 
-def smooth(time: Array, values: Array) -> Smoothed:
+def smooth(time: Array, values: Array, unmeasured: Array | float = 0.0) -> Smoothed:
     """Smooth each state of each trajectory on its own.
 
     Parameters
@@ -50,6 +50,8 @@ def smooth(time: Array, values: Array) -> Smoothed:
         NaN only at the end.
     values : ndarray, shape (trajectories, observations, n_observed)
         NaN where nothing was measured.
+    unmeasured : float or ndarray of shape (n_observed,), default 0.0
+        Where a state stands still in a trajectory that has no measurement of it, such as its mean.
 
     Returns
     -------
@@ -57,10 +59,11 @@ def smooth(time: Array, values: Array) -> Smoothed:
 
     Notes
     -----
-    Fewer than five measurements leave a straight line through their ends; none at all leave zeros.
+    Fewer than five measurements leave a straight line through their ends.
     """
     out = np.full((3, *values.shape), np.nan)
     n_observed = values.shape[2]
+    rest = np.broadcast_to(unmeasured, n_observed)
     squares, counts = np.zeros(n_observed), np.zeros(n_observed)
     for row, t in enumerate(time):
         inside = np.isfinite(t)
@@ -68,7 +71,7 @@ def smooth(time: Array, values: Array) -> Smoothed:
             y = values[row, :, state]
             valid = np.flatnonzero(inside & np.isfinite(y))
             for piece, part in _pieces(valid, np.flatnonzero(inside)):
-                value, first, second, rss = _smooth_one(t[piece], y[piece], t[part])
+                value, first, second, rss = _smooth_one(t[piece], y[piece], t[part], rest[state])
                 out[0, row, part, state], out[1, row, part, state], out[2, row, part, state] = value, first, second
                 squares[state] += rss
                 counts[state] += len(piece)
@@ -85,11 +88,11 @@ def _pieces(valid: Array, inside: Array) -> list[tuple[Array, Array]]:
     return list(zip(cuts, np.split(inside, np.searchsorted(inside, ends, side="right")), strict=True))
 
 
-def _smooth_one(t: Array, y: Array, where: Array) -> tuple[Array, Array, Array, float]:
+def _smooth_one(t: Array, y: Array, where: Array, rest: float) -> tuple[Array, Array, Array, float]:
     """Smooth one series and read it at `where`; also the residual sum of squares."""
     zero = np.zeros_like(where)
     if len(t) == 0:
-        return zero, zero, zero, 0.0
+        return zero + rest, zero, zero, 0.0
     if len(t) < 5:
         slope = (y[-1] - y[0]) / (t[-1] - t[0]) if len(t) > 1 else 0.0
         return y[0] + slope * (where - t[0]), zero + slope, zero, 0.0

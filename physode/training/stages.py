@@ -42,6 +42,8 @@ FIRST_DURATION = 1.0
 LONGEST, FEWEST_MEASURED = 1000, 20
 """Most intervals in a window: beyond it a record stays cut, so that the cost of a step stays bounded. Where inputs are sampled so much more
 often than states that hardly anything is measured in so many, as many as hold this number of measurements."""
+FEW_MEASURED = 5
+"""Measurements of a state in a trajectory below which they tell nothing of its noise."""
 ACCEPTABLE, WORSE = 0.1, 3.0
 """Longer windows are given up when their residual is above this share of a standard deviation and this much above the shorter ones'."""
 SMALL_SOLVER_ERROR = 0.1
@@ -97,7 +99,7 @@ class Stages:
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])
-        self.evidence = self._fresh_evidence(guess.noise, guess.known_noise)
+        self.evidence = self._first_evidence()
         self.max_step = settings.max_step
         self.running: Callable[[], object] | None = None
         self.fitted = Fitted.start(get_theta(self.stacked), guess, settings.max_step)
@@ -108,6 +110,13 @@ class Stages:
         bend = self.single.first_precision if self._by_curvature else FIXED_BEND
         precision[:, [first for first, _ in self.ordered]] = bend
         return Evidence(variance, precision, self.groups, known, self.ordered)
+
+    def _first_evidence(self) -> Evidence:
+        """That of the first windows: the noise of what the smoothing splines leave, or as stated."""
+        evidence, known = self._fresh_evidence(self.guess.noise, self.guess.known_noise), self.guess.known_noise
+        evidence.rare = _rare(self.batch)
+        evidence.variance = torch.where(known, evidence.variance, evidence.shared(evidence.variance))
+        return evidence
 
     def warm_start(self) -> None:
         """Match the fields to the slopes of the smoothing spline."""
@@ -297,6 +306,9 @@ class Stages:
         windows = cut_windows(self.batch, LONGEST)
         members = torch.arange(len(self.fitted.theta), device=self.fitted.theta.device)
         largest = self.batch.of_members.abs().nan_to_num(0.0).amax((1, 2))
+        if self.evidence.rare is not None:
+            guessed = self.guess.states[..., list(self.observed)].abs().nan_to_num(0.0).amax((1, 2))
+            largest = torch.where(self.evidence.rare, largest.maximum(guessed), largest)
         for step in sorted(set(self.fitted.max_step.tolist())):
             group = members[self.fitted.max_step == step]
             initial = windows.pick_initial(self.fitted.states[group])
@@ -366,6 +378,13 @@ class Stages:
         self.fitted.n_iterations[who] += 1
         spent = self.fitted.n_evaluations + problem.n_evaluations
         self.report(who, self.fitted.n_iterations[who], _losses(problem, point)[moved], spent, stage)
+
+
+def _rare(batch: Batch) -> Tensor | None:
+    """Which states have, on average, fewer than `FEW_MEASURED` measurements in a trajectory that measures them; None if all, or none."""
+    counts = batch.mask.sum(1)
+    rare = counts.sum(0) < FEW_MEASURED * (counts > 0).sum(0)
+    return rare if bool(rare.any()) and not bool(rare.all()) else None
 
 
 def _much_worse(loss: Tensor, before: Tensor) -> Tensor:

@@ -1,0 +1,88 @@
+"""States of which little or nothing was measured, in one trajectory or in all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import physode
+from physode.models import AbstractModel
+from physode.models.partners import is_told
+from physode.training.evidence import Evidence
+from physode.training.smoothing import smooth
+
+TIME = np.linspace(0, 8, 41)
+AMPLITUDE = np.array([0.5, 1.0, 1.5])[:, None]
+SONODE, HNN = physode.SecondOrderNeuralODE, physode.HamiltonianNeuralODE
+
+
+def record(rows: list[int], phase: float = 0.0, offset: float = 0.0) -> xr.Dataset:
+    """Three oscillations, the velocity measured at some times only."""
+    draws, angle = np.random.default_rng(0), 1.5 * TIME + phase
+    x = offset + AMPLITUDE * np.cos(angle) + 0.01 * draws.standard_normal((3, len(TIME)))
+    v = np.full_like(x, np.nan)
+    v[:, rows] = (-1.5 * AMPLITUDE * np.sin(angle))[:, rows] + 0.01 * draws.standard_normal((3, len(rows)))
+    return physode.from_numpy(TIME, np.stack([x, v], axis=2), ["x", "v"], roles={"x": "position", "v": "velocity"})
+
+
+def error(model: AbstractModel, ds: xr.Dataset, state: str, phase: float) -> float:
+    angle = 1.5 * TIME + phase
+    truth = {"x": AMPLITUDE * np.cos(angle), "v": -1.5 * AMPLITUDE * np.sin(angle)}[state]
+    return float(np.sqrt(((model.predict(ds)[state] - truth) ** 2).mean()))
+
+
+@pytest.mark.parametrize(("family", "rows", "phase"), [(SONODE, [7, 20], 0.0), (SONODE, [5], 0.0), (SONODE, [0], 1.0), (HNN, [0], 1.0)])
+def test_few_measurements_of_a_velocity_do_no_harm(family: type[AbstractModel], rows: list[int], phase: float) -> None:
+    ds = record(rows, phase)
+    model = family(hidden=(4,)).fit(ds)
+    assert model.result_.success, model.result_.message
+    assert error(model, ds, "x", phase) < 0.01
+    assert error(model, ds, "v", phase) < 0.2
+    assert 0.005 < model.result_.noise_std["x"] < 0.02
+    assert 0.003 < model.result_.noise_std["v"] < 0.03
+
+
+@pytest.mark.parametrize("family", [SONODE, HNN])
+def test_a_start_from_rest_can_be_said(family: type[AbstractModel]) -> None:
+    ds = record([0])
+    ds["v"][:, 0] = 0.0
+    model = family(hidden=(4,)).fit(ds)
+    assert model.result_.success, model.result_.message
+    assert error(model, ds, "x", 0.0) < 0.01
+
+
+def test_a_state_that_a_trajectory_never_measured_costs_nothing_wherever_its_zero_lies() -> None:
+    scales, models = [], []
+    for offset in (0.0, 300.0):
+        ds = record(list(range(len(TIME))), offset=offset)
+        ds["x"][1] = np.nan
+        models.append(physode.NeuralODE(hidden=(8,)).fit(ds))
+        scales.append(models[-1].time_scale)
+        assert models[-1].result_.success, models[-1].result_.message
+        np.testing.assert_allclose(list(models[-1].result_.noise_std.values()), 0.01, rtol=0.4)
+    assert scales[0] == pytest.approx(scales[1], rel=1e-6)
+    assert models[1].dynamics_.reference[:, 0].min() > 297
+
+
+def test_what_was_never_measured_stands_still_where_it_is_told_to() -> None:
+    values = np.stack([np.sin(TIME), np.full_like(TIME, np.nan)], axis=1)[None]
+    found = smooth(TIME[None], values, unmeasured=np.array([5.0, 7.0]))
+    assert (found.value[0, :, 1] == 7.0).all()
+    assert not found.first[0, :, 1].any()
+    np.testing.assert_allclose(found.value[0, :, 0], np.sin(TIME), atol=1e-6)
+
+
+def test_a_partner_is_told_by_itself_where_it_says_as_much_as_its_position() -> None:
+    curve, line, rest = np.sin(TIME), np.full_like(TIME, 2.0), np.zeros_like(TIME)
+    position = np.stack([curve, curve, curve, line, line, rest])
+    partner = np.stack([curve, line, rest, line, rest, rest])
+    assert is_told(position, partner).tolist() == [True, False, False, True, False, True]
+
+
+def test_a_rarely_measured_state_has_the_mean_noise_of_the_others() -> None:
+    variance = torch.tensor([[1.0, 9.0, 3.0]], dtype=torch.float64)
+    evidence = Evidence(variance, variance[:, :0], [], torch.zeros(3, dtype=torch.bool), rare=torch.tensor([False, True, False]))
+    assert evidence.shared(variance).tolist() == [[1.0, 2.0, 3.0]]
+    assert evidence.take(torch.tensor([0])).shared(variance).tolist() == [[1.0, 2.0, 3.0]]
