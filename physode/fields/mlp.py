@@ -28,22 +28,46 @@ def _tanh(a: Tensor) -> Tensor:
     return torch.tanh(a) if a.numel() < FEW else torch.sigmoid(2 * a) * 2 - 1
 
 
+def _tanh_slope(_: Tensor, value: Tensor) -> Tensor:
+    return torch.addcmul(value.new_ones(()), value, value, value=-1)
+
+
+def _tanh_curvature(_: Tensor, value: Tensor) -> Tensor:
+    return -2 * value * (1 - value.square())
+
+
+def _softplus_slope(a: Tensor, _: Tensor) -> Tensor:
+    return torch.sigmoid(a)
+
+
+def _softplus_curvature(a: Tensor, _: Tensor) -> Tensor:
+    return torch.sigmoid(a) * (1 - torch.sigmoid(a))
+
+
+def _silu_slope(a: Tensor, value: Tensor) -> Tensor:
+    return torch.sigmoid(a) * (1 - value) + value
+
+
+def _silu_curvature(a: Tensor, value: Tensor) -> Tensor:
+    return torch.sigmoid(a) * (1 - torch.sigmoid(a)) * (2 + a - 2 * value)
+
+
+def _sine_slope(a: Tensor, _: Tensor) -> Tensor:
+    return torch.cos(a)
+
+
+def _sine_curvature(_: Tensor, value: Tensor) -> Tensor:
+    return -value
+
+
 ACTIVATIONS: dict[str, tuple[Function, Derivative, Derivative]] = {
-    "tanh": (
-        _tanh,
-        lambda _, value: torch.addcmul(value.new_ones(()), value, value, value=-1),
-        lambda _, value: -2 * value * (1 - value.square()),
-    ),
-    "softplus": (nn.functional.softplus, lambda a, _: torch.sigmoid(a), lambda a, _: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
-    "silu": (
-        nn.functional.silu,
-        lambda a, value: torch.sigmoid(a) * (1 - value) + value,
-        lambda a, value: torch.sigmoid(a) * (1 - torch.sigmoid(a)) * (2 + a - 2 * value),
-    ),
-    "sine": (torch.sin, lambda a, _: torch.cos(a), lambda _, value: -value),
+    "tanh": (_tanh, _tanh_slope, _tanh_curvature),
+    "softplus": (nn.functional.softplus, _softplus_slope, _softplus_curvature),
+    "silu": (nn.functional.silu, _silu_slope, _silu_curvature),
+    "sine": (torch.sin, _sine_slope, _sine_curvature),
 }
 """Activation functions with their first and second derivatives, from the argument and the value; all are smooth, as high-order integrators
-need."""
+need, and have names, so that a model can be pickled."""
 
 
 def affine(x: Tensor, turned: Tensor, bias: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 
 HELD = 1e12
 """Prior precision that holds a component of an initial state at its mean."""
+MOST_RUN = 10_000_000
+"""Training steps in the longest run: more is a mistake, such as another unit of time."""
 FINER = 2
 """Predictions take steps this much smaller than training did."""
 
@@ -94,6 +96,10 @@ class LearnedDynamics:
         """Largest step of a prediction, in the record's unit of time; of an adaptive solver, the time constant over its most steps."""
         own = self.max_step / FINER if not isinstance(self.solver, AdaptiveSolver) else 1 / MOST_STEPS
         return own * self.scaling.time_scale
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the functions that are made of the rest on demand."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def _compiled(self) -> CompiledField | None:
@@ -163,7 +169,7 @@ class LearnedDynamics:
 
     def predict(self, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
         """Run the field along a record, checked already, from the initial states that explain its first `warmup` samples best."""
-        whole = on_one_clock(ds)
+        whole = on_one_clock(self.layout.as_fitted(ds))
         batch = encode(whole.record, self.layout, self.scaling)
         rows = torch.from_numpy(whole.rows)
         known = batch if warmup is None else batch.until(rows[:, min(warmup, rows.shape[1]) - 1])
@@ -212,7 +218,7 @@ class LearnedDynamics:
 
     def _complete(self, initial_state: Mapping[str, ArrayLike]) -> Array:
         """Full initial states from those given; what is latent and not given takes its mean over the training record."""
-        given = {str(name): np.atleast_1d(np.asarray(value, dtype=np.float64)) for name, value in initial_state.items()}
+        given = {str(name): _number(str(name), value) for name, value in initial_state.items()}
         unknown = [name for name in given if name not in self.layout.states]
         missing = [name for name in self.layout.observed if name not in given]
         if unknown or missing:
@@ -238,9 +244,22 @@ class LearnedDynamics:
         return start
 
     def _run(self, initial: Tensor, batch: Batch) -> Array:
+        span = float(np.nanmax(batch.time.cpu().numpy(), initial=0.0))
+        if span > MOST_RUN * self.max_step:
+            raise PhysodeError(
+                f"the times of this record span {span:.3g} time constants of the model ({self.scaling.time_scale:.3g} "
+                f"{self.layout.time_units} each), too many to compute; look whether the times are in the unit of the training record."
+            )
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
         return from_there_on_missing(to_numpy(states) * self.scaling.scale + self.scaling.mean)
+
+
+def _number(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise PhysodeError(f"initial state: {name!r} is {value!r}; give a finite number.") from error
 
 
 def to_numpy(tensor: Tensor) -> Array:

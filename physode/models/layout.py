@@ -53,14 +53,30 @@ class Layout:
         return tuple(name for name in self.states if name not in self.observed)
 
     def check(self, ds: xr.Dataset) -> None:
-        """Raise DataError unless a record has what this layout needs, in its units where both say them."""
-        found = [*state_names(ds), *input_names(ds)]
+        """Raise DataError unless a record has what this layout needs, in its units and between samples as it was, where both say it."""
+        states, inputs = state_names(ds), input_names(ds)
+        found = [*states, *inputs]
         missing = [name for name in (*self.observed, *self.inputs) if name not in found]
         if missing:
             raise DataError(
                 f"the model was fitted to {', '.join((*self.observed, *self.inputs))}, and the record lacks {', '.join(missing)}; "
                 f"it has {', '.join(found) or 'no states'}. Rename its variables, or fit a model to this record."
             )
+        for role, names, others in (("a state", self.observed, inputs), ("an input", self.inputs, states)):
+            for name in names:
+                if name in others:
+                    raise DataError(
+                        f"{name!r} is {role} of the model, and has the role {ds[name].attrs.get('role')!r} in this record; give it the "
+                        f"role that it had in the one that the model was fitted to, {self.attrs[name]['role']!r}."
+                    )
+        for name in self.inputs:
+            own, before = ds[name].attrs.get("interpolation"), self.attrs[name].get("interpolation", "linear")
+            if own not in (None, before):
+                raise DataError(
+                    f"the input {name!r} is {own!r} between its samples in this record, and {before!r} in the one that the model was "
+                    f"fitted to. Set ds[{name!r}].attrs['interpolation'] = {before!r} if that is how it was sampled, or fit a model to "
+                    "records like this one."
+                )
         fitted = {name: self.attrs[name].get("units") for name in (*self.observed, *self.inputs)} | {"time": self.time_units}
         for name, units in fitted.items():
             own = ds[name].attrs.get("units")
@@ -69,6 +85,11 @@ class Layout:
                     f"{name!r} is in {own!r} in this record, and in {units!r} in the one that the model was fitted to. Convert its values "
                     f"and set ds[{name!r}].attrs['units'] = {units!r}; the attribute alone if they are two names of one unit."
                 )
+
+    def as_fitted(self, ds: xr.Dataset) -> xr.Dataset:
+        """Take inputs of a record that does not say what they are between samples for what they were in the fit."""
+        kinds = {name: self.attrs[name]["interpolation"] for name in self.inputs if "interpolation" in self.attrs[name]}
+        return ds.assign({name: ds[name].assign_attrs(interpolation=kind) for name, kind in kinds.items()})
 
 
 def _attributes(variable: xr.DataArray, role: str | None = None) -> Attributes:
@@ -88,6 +109,9 @@ def plain_layout(ds: xr.Dataset, n_augmented: int = 0) -> Layout:
     """Take the observed states as they are, and add augmented components ``augmented_1``, ``augmented_2``, ..."""
     observed, inputs, time_units = _frame(ds)
     extra = tuple(f"augmented_{k + 1}" for k in range(n_augmented))
+    for name in extra:
+        if name in ds.data_vars:
+            raise DataError(f"{name!r} is a variable of the record, and what an augmented component would be called; rename the variable.")
     attrs = {name: _attributes(ds[name]) for name in (*observed, *inputs)}
     attrs |= {name: {"units": "1", "long_name": name.replace("_", " "), "role": "augmented"} for name in extra}
     return Layout((*observed, *extra), tuple(observed), inputs, attrs, time_units)
@@ -122,6 +146,11 @@ def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
         name = partners.get(position)
         if name is None or (name not in observed and partner == "momentum"):
             name = f"{position}_{partner}"
+            if name in ds.data_vars:
+                raise DataError(
+                    f"{name!r} is a variable of the record, and what the {partner} of {position!r} would be called. If it is that, give it "
+                    f"the role '{partner} of {position}' (or its attribute); if not, rename it."
+                )
         names.append(name)
         link = {"time_derivative_of": position} if partner == "velocity" else {"conjugate_to": position}
         if name not in attrs:

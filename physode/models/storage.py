@@ -39,7 +39,14 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
     model : AbstractModel
     path : path
         Written completely or not at all; a file of that name is replaced.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such folder.
     """
+    if not Path(path).parent.is_dir():
+        raise FileFormatError(f"{path} cannot be written: there is no folder {Path(path).parent}; make it first.")
     dynamics = model._fitted()
     tensors: dict[str, Tensor] = {f"field.{name}": value.contiguous() for name, value in dynamics.field.state_dict().items()}
     if dynamics.start is not None:

@@ -167,3 +167,35 @@ def test_windows_hold_enough_measurements_where_inputs_are_sampled_much_more_oft
 def test_inputs_of_a_simulation_that_make_no_sense_are_refused(inputs: dict[str, list[float]], message: str) -> None:
     with pytest.raises(PhysodeError, match=message):
         fitted("node", "linear", "linear").simulate({"x": 0.0, "v": 0.0}, [0.0, 0.1, 0.2], inputs=inputs)
+
+
+def first_order(held: str | None, start: float, seed: int) -> xr.Dataset:
+    """dx/dt = u - x with a force that is held."""
+    time, force = np.linspace(0, 10, 41), np.random.default_rng(seed).standard_normal(41)
+    x = [start]
+    for k in range(40):
+        x.append(force[k] + (x[-1] - force[k]) * np.exp(-0.25))
+    interpolation = {"u": held} if held else None
+    return physode.from_numpy(time, np.array(x)[:, None], ["x"], inputs={"u": force}, interpolation=interpolation)
+
+
+def test_an_input_is_between_samples_what_it_was_in_the_fit() -> None:
+    model = physode.NeuralODE(hidden=()).fit(first_order("previous", 1.0, 0))
+    silent, said = first_order(None, 0.5, 1), first_order("previous", 0.5, 1)
+    assert model.score(said, warmup=5) > 0.999999
+    np.testing.assert_array_equal(model.predict(silent, warmup=5)["x"], model.predict(said, warmup=5)["x"])
+    assert "interpolation" not in silent["u"].attrs
+    with pytest.raises(DataError, match="'u' is 'linear' between its samples in this record, and 'previous' in the one"):
+        model.predict(first_order("linear", 0.5, 1))
+    with pytest.raises(DataError, match="'u' is 'previous' between its samples in this record, and 'linear' in the one"):
+        physode.NeuralODE(hidden=(), max_iterations=2).fit(silent).predict(said)
+
+
+def test_a_state_is_no_input_and_an_input_no_state() -> None:
+    ds = first_order("previous", 1.0, 0)
+    model = physode.NeuralODE(hidden=(), max_iterations=2).fit(ds)
+    for name, is_a, role in (("u", "an input", "state"), ("x", "a state", "input")):
+        other = ds.assign({name: ds[name].copy()})
+        other[name].attrs = {"role": role}
+        with pytest.raises(DataError, match=f"'{name}' is {is_a} of the model, and has the role '{role}' in this record"):
+            model.predict(other)

@@ -172,6 +172,7 @@ class TestSimulate:
             ({"x": [1, 2], "v": [1, 2, 3]}, r"initial state: 'x' has the shape \(2,\); give one number, or one for each of the 3"),
             ({"x": [[1, 2]], "v": 0}, r"initial state: 'x' has the shape \(1, 2\)"),
             ({"x": [], "v": []}, r"initial state: 'x' has the shape \(0,\)"),
+            ({"x": "a", "v": 0}, "initial state: 'x' is 'a'; give a finite number"),
             ({"x": np.nan, "v": 0}, "initial state: 'x' is nan; give a finite number"),
             ({"x": 0, "v": [1, np.inf]}, "initial state: 'v' is inf; give a finite number"),
         ],
@@ -188,3 +189,49 @@ class TestSimulate:
     def test_times_increase_and_are_finite(self, time: list[float], model: physode.NeuralODE) -> None:
         with pytest.raises(PhysodeError, match="time must be a sequence of at least two finite increasing numbers"):
             model.simulate({"x": 0.5, "v": 0.0}, time, inputs=FORCE)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "message"),
+    [
+        (
+            physode.SecondOrderNeuralODE,
+            "x_velocity",
+            "what the velocity of 'x' would be called. If it is that, give it the role 'velocity of x'",
+        ),
+        (physode.HamiltonianNeuralODE, "x_momentum", "what the momentum of 'x' would be called"),
+        (physode.AugmentedNeuralODE, "augmented_1", "what an augmented component would be called; rename the variable"),
+    ],
+)
+def test_a_name_that_a_model_would_give_is_taken(family, name: str, message: str) -> None:
+    time = np.linspace(0, 6, 40)
+    values = np.stack([np.cos(time), np.cos(0.7 * time)], axis=1)
+    with pytest.raises(DataError, match=f"'{name}' is a variable of the record, and {message}"):
+        family(hidden=(2,), max_iterations=1).fit(physode.from_numpy(time, values, ["x", name]))
+    with pytest.raises(DataError, match=f"'{name}' is a variable of the record"):
+        family(hidden=(2,), max_iterations=1).fit(physode.from_numpy(time, values[:, 0], ["x"], inputs={name: values[:, 1]}))
+
+
+@pytest.mark.parametrize(
+    ("large", "unit", "message"),
+    [
+        (1.7e308, 1.0, r"'x' has the value 1.7e\+308, in trajectory 0, row 21: too large to compute with"),
+        (1e155, 1.0, r"'x' has the value 1e\+155"),
+        (1.0, 1e-300, "the times of this record reach 8e-300 and are 1.36e-301 apart; give them in a unit"),
+        (1.0, 1e200, r"the times of this record reach 8e\+200"),
+    ],
+)
+def test_numbers_without_a_square_are_refused(large: float, unit: float, message: str) -> None:
+    time = np.linspace(0, 8, 60)
+    x = np.cos(time)
+    x[20] = large
+    with pytest.raises(DataError, match=message):
+        physode.NeuralODE().fit(physode.from_numpy(unit * time, x[:, None], ["x"]))
+
+
+def test_a_run_without_end_is_refused(model: physode.NeuralODE) -> None:
+    drive = {"force": (np.array([0.0, 1e12]), np.zeros(2))}
+    with pytest.raises(PhysodeError, match="span .* time constants of the model .*, too many to compute"):
+        model.simulate({"x": 1.0, "v": 0.0}, [0.0, 1e12], inputs=drive)
+    with pytest.raises(PhysodeError, match="time holds dates or time spans; give numbers"):
+        model.simulate({"x": 1.0, "v": 0.0}, np.arange(3).astype("m8[s]"), inputs=drive)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 import physode
 from physode import systems
 from physode.errors import FileFormatError
+from physode.models import MODELS, get
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,24 @@ def test_a_file_from_before_digests_were_kept_is_read(saved: Path, tmp_path: Pat
     found, new = physode.load(old), physode.load(saved)
     np.testing.assert_array_equal(found.predict(ds)["x"], new.predict(ds)["x"])
     assert bool(new.seen(ds).all()) and not bool(found.seen(ds).any())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_fitted_model_can_be_copied_and_sent_to_a_process(name: str) -> None:
+    time = np.linspace(0.0, 6.0, 40)
+    model = get(name, hidden=(3,), max_iterations=2).fit(physode.from_numpy(time, np.cos(time)[:, None], ["x"]))
+    z = np.full((1, len(model.states)), 0.3)
+    expected = model.rhs(0.0, z)
+    other = copy.deepcopy(model)
+    np.testing.assert_array_equal(other.rhs(0.0, z), expected)
+    with torch.no_grad():
+        for parameter in other.module_.parameters():
+            parameter.mul_(2.0)
+    assert (other.rhs(0.0, z) != expected).any()
+    assert len(ForkingPickler.dumps(model)) > 1000
+    np.testing.assert_array_equal(model.rhs(0.0, z), expected)
+
+
+def test_a_folder_that_is_not_there(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="cannot be written: there is no folder .*nowhere; make it first"):
+        physode.load(saved).save(tmp_path / "nowhere" / "model.safetensors")
