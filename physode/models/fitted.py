@@ -184,6 +184,8 @@ class FittedModel:
             If an observed state is missing, is not finite, or has another number of values than there are trajectories; if an input is
             missing; if `time` does not increase.
         """
+        if np.asarray(time).dtype.kind in "Mm":
+            raise PhysodeError("time holds dates or time spans; give numbers in the unit of time of the training record.")
         grid = np.asarray(time, dtype=np.float64)
         if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
             raise PhysodeError("time must be a sequence of at least two finite increasing numbers.")
@@ -276,7 +278,8 @@ class FittedModel:
         Returns
         -------
         ndarray of bool, shape (trajectory,)
-            True where 15 or more measured samples in a row are those of the training record, wherever in it; fewer may go unseen.
+            True where 15 or more measured samples in a row are those of the training record, wherever in it; fewer may go unseen. Where
+            samples are so coarse that more than one in ten repeats another of its trajectory, nearly all of them must be.
             Values count, not times; a record that was kept for validation does not.
         """
         layout, warmup = self._fitted().layout, whole_number("warmup", warmup, 0)

@@ -15,6 +15,9 @@ __all__ = ["RUN", "digests", "shares"]
 
 RUN: Final = 8
 """Measured samples in a row that are digested together: what a record shares with another is found from twice as many on."""
+FINE, MOST = 0.9, 0.9
+"""Share of samples that differ from all others of their trajectory from which on one run is as good as a fingerprint; and share of a
+trajectory's runs that must be known where they do not, as in a record of few digits: there other motions have single runs in common."""
 _ODD: Final = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # the multipliers of the splitmix64 generator
 
 Digests = NDArray[np.int64]
@@ -35,27 +38,37 @@ def digests(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str]) -> D
     ndarray of int64
         Sorted; one number for each `RUN` samples. Runs in which nothing changes are left out, for they say nothing.
     """
-    return np.unique(np.concatenate([runs[::RUN][moves[::RUN]] for runs, moves in _runs(ds, observed, inputs, 0)]))
+    return np.unique(np.concatenate([runs[::RUN][moves[::RUN]] for runs, moves, _ in _runs(ds, observed, inputs, 0)]))
 
 
 def shares(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], known: Digests, start: int) -> NDArray[np.bool_]:
-    """Tell which trajectories share a run of samples with a digested record, from sample number `start` on.
+    """Tell which trajectories are, from sample number `start` on, those of a digested record, whole or in part.
 
     Returns
     -------
     ndarray of bool, shape (trajectory,)
-        True for certain where 2 `RUN` - 1 samples in a row are the same in single precision, wherever in the record they are.
+        True for certain where 2 `RUN` - 1 samples in a row are the same in single precision, wherever in the record they are; where
+        samples are so coarse that they repeat, only if nearly all that moves in the trajectory is the same.
     """
-    return np.array([bool(np.isin(runs[moves], known).any()) for runs, moves in _runs(ds, observed, inputs, start)])
+    return np.array([_is_known(runs, moves, distinct, known) for runs, moves, distinct in _runs(ds, observed, inputs, start)])
+
+
+def _is_known(runs: NDArray[np.int64], moves: NDArray[np.bool_], distinct: float, known: Digests) -> bool:
+    found = np.isin(runs, known) & moves
+    if distinct >= FINE:
+        return bool(found.any())
+    # Only every `RUN`-th run of a record is kept, so that a copy of it is known at one of so many phases.
+    return any(found[phase::RUN].sum() >= MOST * max(1, moves[phase::RUN].sum()) for phase in range(min(RUN, len(runs))))
 
 
 def _runs(
     ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], start: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Digest of the run that begins at each sample of a trajectory, and whether anything changes in it."""
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], float]]:
+    """Digest of the run that begins at each sample of a trajectory, whether anything changes in it, and the share of distinct samples."""
     for y, u in zip(values(ds, observed), input_values(ds, inputs), strict=True):
         measured = np.isfinite(y[start:]).any(axis=1)
-        rows = np.concatenate([y, u], axis=1)[start:][measured].astype(np.float32) + np.float32(0)  # no negative zero
+        with np.errstate(over="ignore"):
+            rows = np.concatenate([y, u], axis=1)[start:][measured].astype(np.float32) + np.float32(0)  # no negative zero
         rows[np.isnan(rows)] = np.nan  # one kind of NaN
         samples = np.zeros(max(len(rows), RUN), dtype=np.uint64)
         for column in rows.view(np.uint32).T:
@@ -64,7 +77,8 @@ def _runs(
         total = np.zeros(len(runs), dtype=np.uint64)
         for sample in runs.T:
             total = _mix(total + sample)
-        yield total.view(np.int64), (runs != runs[:, :1]).any(axis=1)
+        distinct = len(np.unique(samples[: len(rows)])) / max(1, len(rows))
+        yield total.view(np.int64), (runs != runs[:, :1]).any(axis=1), distinct
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -120,6 +120,22 @@ def test_standing_still_is_no_fingerprint_but_the_input_is() -> None:
     assert len(digests(ds, ["x"], ["force"])) == 5
 
 
+def test_records_of_few_digits_are_not_taken_for_each_other() -> None:
+    time = np.arange(0.0, 40.0, 0.1)
+
+    def coarse(seed: int) -> xr.Dataset:
+        draws = np.random.default_rng(seed)
+        large, small, *phases = draws.uniform([0.5, 0.1, 0, 0], [1.0, 0.3, 6, 6], (4, 4)).T[..., None]
+        x = large * np.cos(1.1 * time + phases[0]) + small * np.cos(2.7 * time + phases[1])
+        return physode.from_numpy(time, np.round(x / 0.05)[..., None] * 0.05, ["x"])
+
+    record = coarse(1)
+    model = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=1).fit(record)
+    assert not model.seen(coarse(2), warmup=20).any()
+    assert model.seen(record, warmup=20).all()
+    assert model.seen(record.isel(time=slice(103, 180)), warmup=5).all()
+
+
 def test_short_trajectories_are_known_as_a_whole() -> None:
     time = np.linspace(0.0, 1.0, 5)
     ds = systems.get("harmonic-oscillator").simulate(time, {"x": np.array([1.0, 0.5]), "v": np.array([0.0, 0.2])})
