@@ -121,7 +121,8 @@ class _Counted(AbstractField):
 
 def _finish(problem: DescentProblem, initial: Tensor, squares: Tensor, evidence: Evidence) -> Point:
     """Take the point over, as that of one member, and re-estimate the noise that is not known."""
-    evidence.variance = torch.where(evidence.known_noise, evidence.variance, (squares / problem.counts).clamp(min=1e-12))
+    estimate = evidence.shared((squares / problem.counts).clamp(min=1e-12))
+    evidence.variance = torch.where(evidence.known_noise, evidence.variance, estimate)
     unsettled = torch.zeros(1, dtype=torch.bool, device=initial.device)
     return Point(get_theta(problem.vector_field), initial.detach()[None].clone(), squares[None], unsettled)
 
@@ -161,11 +162,12 @@ def lbfgs(
             loss.backward()  # type: ignore[no-untyped-call]
         return total
 
-    def several() -> None:
+    def several(steps: int) -> None:
+        optimiser.param_groups[0]["max_iter"] = steps
         optimiser.step(closure)  # type: ignore[no-untyped-call]
 
     descent = _Descent(problem, start, evidence, several, [optimiser])
-    return descent.run(iterations // STEPS_PER_REPORT, tolerance, report, going, keep)
+    return descent.run(iterations, tolerance, report, going, keep)
 
 
 def adam(
@@ -186,8 +188,8 @@ def adam(
     size = max(1, MINIBATCH // problem.batch.time.shape[1])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(iterations, 1))
 
-    def several() -> None:
-        for _ in range(STEPS_PER_REPORT):
+    def several(steps: int) -> None:
+        for _ in range(steps):
             chosen = rows if len(rows) <= size else torch.randperm(len(rows))[:size].to(rows.device)
             optimiser.zero_grad()
             loss = problem.loss(start, chosen, evidence)
@@ -198,20 +200,20 @@ def adam(
             schedule.step()
 
     descent = _Descent(problem, start, evidence, several, [optimiser, schedule])
-    return descent.run(iterations // STEPS_PER_REPORT, 0.0, report, going, keep)
+    return descent.run(iterations, 0.0, report, going, keep)
 
 
 @dataclass
 class _Descent:
-    """A run of one of torch's optimisers; `parts` are what has a state of its own."""
+    """A run of one of torch's optimisers, which `advance` takes so many steps further; `parts` are what has a state of its own."""
 
     problem: DescentProblem
     start: Tensor
     evidence: Evidence
-    advance: Callable[[], object]
+    advance: Callable[[int], object]
     parts: list[Any]
 
-    def run(self, rounds: int, tolerance: float, report: Callable[[Point, Tensor], None], going: State, keep: Keep) -> Point:
+    def run(self, iterations: int, tolerance: float, report: Callable[[Point, Tensor], None], going: State, keep: Keep) -> Point:
         """Advance, keep the best point, and stop when nothing is gained any more."""
         problem, rows = self.problem, torch.arange(len(self.start), device=self.start.device)
         if going is None:
@@ -220,8 +222,8 @@ class _Descent:
             quiet, begin = 0, 0
         else:
             best, quiet, begin = self._take_up(going)
-        for number in range(begin, rounds):
-            self.advance()
+        for number in range(begin, math.ceil(iterations / STEPS_PER_REPORT)):
+            self.advance(min(STEPS_PER_REPORT, iterations - number * STEPS_PER_REPORT))
             with torch.no_grad():
                 squares = problem.squares(self.start, rows)[0]
             total, least = float(squares.sum()), float(best.squares.sum())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -91,6 +93,24 @@ def test_adam_looks_at_a_bounded_number_of_observations(monkeypatch: pytest.Monk
         prior = InitialPrior(start, torch.ones_like(start[0]))
         adam(problem_of(windows, prior), start, free(), iterations=5, tolerance=0.0, report=silent)
     assert seen == {3, 1}
+
+
+@pytest.mark.parametrize(("run", "iterations"), [(adam, 1), (adam, 7), (lbfgs, 1), (lbfgs, 7)])
+def test_as_many_steps_are_taken_as_are_asked_for(run, iterations: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, states = rotation(n_observations=9)
+    windows = cut_windows(batch, 8)
+    start = windows.pick_initial(states[None])
+    prior = InitialPrior(start, torch.zeros_like(start[0]))
+    optimiser, asked = {adam: torch.optim.Adam, lbfgs: torch.optim.LBFGS}[run], list[int]()
+    real = optimiser.step
+
+    def note(self: torch.optim.Optimizer, *closure: Callable[[], Tensor]) -> object:
+        asked.append(self.param_groups[0].get("max_iter", 1))
+        return real(self, *closure)
+
+    monkeypatch.setattr(optimiser, "step", note)
+    run(problem_of(windows, prior), start, free(), iterations=iterations, tolerance=0.0, report=silent)
+    assert sum(asked) == iterations
 
 
 def test_windows_are_filled_in_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
