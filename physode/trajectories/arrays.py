@@ -107,11 +107,20 @@ def from_numpy(
     return validate(assemble(columns, labels, per_trajectory, data, provenance("from_numpy"), clock))
 
 
+_OTHER = {"M": "dates", "m": "time spans", "c": "complex numbers"}
+"""Kinds of numpy's types that would turn into numbers of another meaning."""
+
+
 def _array(found: Any, what: str) -> NDArray[np.float64]:
+    """Turn anything into numbers, masked values into NaN."""
     try:
-        return np.asarray(found, dtype=np.float64)
+        kind = np.asarray(found).dtype.kind
+        if kind not in _OTHER:
+            return np.asarray(np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan))
     except (TypeError, ValueError) as error:
         raise DataError(f"{what} could not be turned into numbers: {error}.") from error
+    hint = "" if kind == "c" else ", for example seconds since the first row"
+    raise DataError(f"{what} holds {_OTHER[kind]}; give real numbers{hint}.")
 
 
 def _is_ragged(found: Any) -> bool:

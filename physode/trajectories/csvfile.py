@@ -184,6 +184,11 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None]) -> list[str
         cells = [cell for cell in table[label] if not is_missing(cell)]
         if any(map(_is_number, cells)):  # text among the numbers is an error to be told, text alone is no state
             states.append(label)
+    if "trajectory" in states:
+        raise DataError(
+            "the file has a column 'trajectory'; if it says to which trajectory a row belongs, name it as that "
+            "(trajectory='trajectory', on the command line --trajectory trajectory); if not, name the states, or rename it."
+        )
     if not states:
         raise DataError(f"the file has no column of numbers left to be a state; its columns: {_listed(table.columns)}.")
     return states

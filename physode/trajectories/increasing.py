@@ -37,7 +37,7 @@ def check_increasing(time: NDArray[np.float64], trajectory: object, row: Callabl
         raise DataError(
             f"trajectory {trajectory!r}: the time in {row(first)} is {found}; every row needs a time. Remove the row or give its time."
         )
-    bad = np.flatnonzero(np.diff(time) <= 0)
+    bad = np.flatnonzero(time[1:] <= time[:-1])
     if not bad.size:
         return
     first = int(bad[0])

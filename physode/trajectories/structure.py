@@ -55,6 +55,11 @@ def _check_coordinates(ds: xr.Dataset, dim: str) -> None:
             raise DataError(f"the record has no coordinate {name!r}; add it with ds.assign_coords({name}=...).")
         if ds[name].dims != dims:
             raise DataError(f"the coordinate {name!r} has the dimensions {ds[name].dims}, not {dims}. {_MAKERS}")
+    if ds["time"].dtype.kind in "Mm":
+        raise DataError(
+            f"the coordinate 'time' is {ds['time'].dtype}, not float64; give numbers, for example seconds since the first row: "
+            "ds.assign_coords(time=(ds['time'] - ds['time'][0]) / np.timedelta64(1, 's'))."
+        )
     if ds["time"].dtype != np.float64:
         raise DataError(
             f"the coordinate 'time' is {ds['time'].dtype}, not float64; convert it: ds.assign_coords(time=ds['time'].astype('float64'))."

@@ -102,3 +102,22 @@ def test_inputs_labels_units_and_roles_that_do_not_fit_are_told() -> None:
         make(roles={"x": "positon"})
     with pytest.raises(DataError, match="'x' has the units 'seconds', which xarray decodes to a time span; write 's'"):
         make(units={"x": "seconds"})
+
+
+def test_masked_values_are_missing() -> None:
+    x = np.ma.masked_array([1.0, -9999.0, 3.0], mask=[False, True, False])
+    np.testing.assert_array_equal(from_numpy([0, 1, 2], x, ["x"])["x"].values, [[1, np.nan, 3]])
+    np.testing.assert_array_equal(from_numpy([[0, 1, 2], [0, 2]], [x, [1.0, 2.0]], ["x"])["x"].values[0], [1, np.nan, 3])
+
+
+@pytest.mark.parametrize(
+    ("time", "x", "message"),
+    [
+        (np.arange(3).astype("M8[s]"), [1.0, 2, 4], "time holds dates; give real numbers, for example seconds since the first row"),
+        (np.arange(3).astype("m8[ns]"), [1.0, 2, 4], "time holds time spans"),
+        ([0, 1, 2], [1.0, 2.0j, 4], "values holds complex numbers; give real numbers."),
+    ],
+)
+def test_what_would_become_another_number_is_refused(time: object, x: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_numpy(time, x, ["x"])

@@ -81,6 +81,7 @@ def test_headers_with_odd_characters_are_names_like_any_other(path: Path) -> Non
         (",,\n,,\n", {}, FileFormatError, "has no cell with anything in it"),
         ("t,x\n", {}, DataError, "the table has no rows, only the column names 't', 'x'"),
         ("t,x\n0,1\n", {}, DataError, "trajectory 0 has 1 row with a measured state; at least 2 are needed"),
+        ("trajectory,t,x\n0,0,1\n0,1,2\n", {}, DataError, "a column 'trajectory'; if it says .*name it as that"),
         ("t,x\n0,1\n1\n", {}, FileFormatError, "line 3 has 1 cells, but the line of column names has 2; the file may be cut off"),
         ("t,x\n0,1\n1,2,3\n", {}, FileFormatError, "line 3 has 3 cells, but the line of column names has 2"),
         ('t,x\n0,"1\n1,2\n', {}, FileFormatError, "cannot be read as CSV, line 2: .*Look for a quotation mark that is not closed"),
