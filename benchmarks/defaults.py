@@ -5,6 +5,7 @@ and nothing else: no truth, no noise level. The family is the one that the READM
 the network, its activation and the tolerance: of the whole grid, the fit with the smallest error on a validation record is "the tuned one".
 Test and validation records are other trajectories, or later stretches of a single one, never used in fitting; a model sees the first
 measurements of each, and the error is that of the rest against the noise-free truth, root mean square in standard deviations of each state.
+The default is fitted from seeds 0 to 4 and counts by its median; the grid is fitted from seed 0.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ from physode.trajectories import input_names, state_names, times, values
 OUT = Path("benchmarks/defaults.md")
 GRID = tuple(itertools.product(((8,), (32,), (64,), (32, 32)), ("tanh", "softplus"), (0.01, 0.001)))
 QUICK = (((8,), "tanh", 0.001), ((64,), "tanh", 0.001), ((32,), "softplus", 0.001), ((32, 32), "tanh", 0.01))
+SEEDS = range(5)
+COLUMNS = (
+    *("case", "model", "trajectories / points", "noise", "default", "least to most", "tuned"),
+    *("which (hidden, activation, tolerance)", "ratio", "s", "status"),
+)
 WITHIN = 3.0
 BUDGET = 120.0  # seconds of the clock for each fit of the grid; the default has none
 AU = 1.495978707e11  # metres
@@ -143,24 +149,27 @@ def main() -> None:
 def row(case: Case, grid: tuple[tuple[tuple[int, ...], str, float], ...]) -> str:
     """Fit everything on one case."""
     train, validation, test = make(case)
-    default, seconds, status = fit(case.family(), train)
-    error = error_of(default, test)
-    kept, least, best = "the default itself", error_of(default, validation), error
+    defaults = [fit(case.family(), train, seed) for seed in SEEDS]
+    errors = [error_of(model, test) for model, _, _ in defaults]
+    error, seconds = np.median(errors), np.median([spent for _, spent, _ in defaults])
+    kept, least, best = "the default itself", error_of(defaults[0][0], validation), errors[0]
     for hidden, activation, tolerance in grid:
-        model = fit(case.family(hidden=hidden, activation=activation, tolerance=tolerance), train, BUDGET)[0]
+        model = fit(case.family(hidden=hidden, activation=activation, tolerance=tolerance), train, budget=BUDGET)[0]
         if (found := error_of(model, validation)) < least:
             kept, least, best = f"{hidden}, {activation}, {tolerance}", found, error_of(model, test)
     measured = int(np.isfinite(times(train.ds)).sum())
     cells = (case.name, case.family.registry_name, f"{len(times(train.ds))} / {measured}", f"{100 * case.noise:g} %")
-    found = (f"{error:.2g}", f"{best:.2g}", kept, f"{error / best:.2f}", f"{seconds:.1f}", status)
+    spread = f"{min(errors):.2g} to {max(errors):.2g}"
+    statuses = ", ".join(sorted({status for _, _, status in defaults}))
+    found = (f"{error:.2g}", spread, f"{best:.2g}", kept, f"{error / best:.2f}", f"{seconds:.1f}", statuses)
     return "| " + " | ".join((*cells, *found)) + " |"
 
 
-def fit(model: AbstractModel, part: Part, budget: float | None = None) -> tuple[AbstractModel | None, float, str]:
+def fit(model: AbstractModel, part: Part, seed: int = 0, budget: float | None = None) -> tuple[AbstractModel | None, float, str]:
     """Fit, and give the model with the processor's seconds and how it ended; None where it failed."""
     began = clock.process_time()
     try:
-        model.fit(part.ds, time_budget=budget)
+        model.fit(part.ds, seed=seed, time_budget=budget)
     except PhysodeError as error:
         return None, clock.process_time() - began, type(error).__name__
     return model, clock.process_time() - began, model.result_.status
@@ -248,18 +257,19 @@ def role(truth: xr.Dataset, state: str) -> str:
 
 def page(rows: list[str], grid: tuple[tuple[tuple[int, ...], str, float], ...]) -> str:
     """Lay the table out."""
-    ratios = [float(row.split("|")[8]) for row in rows]
+    ratios = [float(row.split("|")[9]) for row in rows]
     good = sum(ratio <= WITHIN for ratio in ratios)
     return f"""# Defaults
 
 Written by `benchmarks/defaults.py`: `Model().fit(ds)` with no option, beside the best of {len(grid)} settings and the default, chosen on a
 validation record. Errors are those of forecasts of held-out records against the noise-free truth, root mean square in standard deviations,
 after a model has seen the first fifth of each. A fit of the grid is stopped after {BUDGET:.0f} s.
-Seconds are the processor's, of the default fit, on one thread; one seed.
+The default is the median of {len(SEEDS)} seeds, with its spread; the tuned fit is the one that the validation record chose, from seed 0.
+Seconds are the processor's, of a default fit, median, on one thread.
 {good} of {len(rows)} cases are within {WITHIN:g} times of the tuned one.
 
-| case | model | trajectories / points | noise | default | tuned | which (hidden, activation, tolerance) | ratio | s | status |
-|---|---|---|---|---|---|---|---|---|---|
+| {" | ".join(COLUMNS)} |
+{"|---" * len(COLUMNS)}|
 {chr(10).join(rows)}
 """
 
