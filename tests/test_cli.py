@@ -13,10 +13,11 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import physode
-from physode import systems, trajectories
+from physode import datasets, systems, trajectories
 from physode.cli import app
 from physode.comparison import open_result
 from physode.errors import DataError, FitError
+from physode.training.stages import Stages
 
 QUICK = ["--trajectories", "5", "--points", "20", "--duration", "4", "--seeds", "1", "--workers", "1"]
 
@@ -146,7 +147,68 @@ def test_errors_that_are_not_ours_are_not_hidden(run, monkeypatch):
     assert (done.exit_code, done.stderr) == (2, "physode: x is bad; do this\n")
     monkeypatch.setattr(systems, "names", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     done = CliRunner().invoke(app, ["systems"])
+    assert (done.exit_code, done.stderr) == (130, "physode: interrupted.\n")
+    monkeypatch.setattr(datasets, "names", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    done = CliRunner().invoke(app, ["compare", "pendulum", "-o", "out"])
     assert done.exit_code == 130 and "the same command goes on from there" in done.stderr
+
+
+def oscillation(tmp_path):
+    t = np.linspace(0.0, 6.0, 40)
+    pd.DataFrame({"t": t, "x": np.cos(t), "v": -np.sin(t)}).to_csv(tmp_path / "run.csv", index=False)
+
+
+def test_what_a_prediction_is_made_from_is_never_overwritten(run, tmp_path):
+    oscillation(tmp_path)
+    record = trajectories.read_csv(tmp_path / "run.csv")
+    physode.NeuralODE(hidden=(2,), max_iterations=2).fit(record).save(tmp_path / "model.safetensors")
+    before = (tmp_path / "run.csv").read_bytes()
+    for output in ("run.csv", tmp_path / "run.csv", "model.safetensors"):
+        text = refused(run, "predict", "model.safetensors", "run.csv", "-o", output, "--force")
+        assert "is what the prediction is made from; choose another name" in text
+    assert (tmp_path / "run.csv").read_bytes() == before
+    run("predict", "model.safetensors", "run.csv", "-o", "p.csv")
+    run("predict", "model.safetensors", "run.csv", "-o", "p.csv", "--force")
+
+
+def test_where_a_result_cannot_be_written_nothing_is_fitted(run, tmp_path, monkeypatch):
+    oscillation(tmp_path)
+    monkeypatch.setattr(physode.NeuralODE, "fit", lambda *_, **__: pytest.fail("it was fitted"))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "prediction.nc").write_text("mine")
+    assert "was not written by physode" in refused(run, "fit", "run.csv", "--model", "node", "-o", "full", "--force")
+    for command in (["fit", "run.csv", "--model", "node"], ["compare", "run.csv", "--models", "node", "--seeds", "1"]):
+        assert "No such file or directory" in refused(run, *command, "-o", "/proc/nowhere")
+
+
+def test_an_interrupted_fit_says_so_by_its_status(run, tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    oscillation(tmp_path)
+    for stage, folder, written in (("refine", "some", True), ("warm_start", "none", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Stages, stage, interrupt)
+            run("fit", "run.csv", "--model", "node", "-o", folder, code=130)
+        assert (tmp_path / folder / "model.safetensors").exists() == written
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("fit hudson-bay --model node --states hare -o out", "--states is for CSV files, and hudson-bay is a data set; leave it out"),
+        ("fit pendulum --model node --inputs theta -o out", "--inputs is for CSV files, and pendulum is a system"),
+        ("fit run.csv --model node --noise 0.1 -o out", "--noise is for systems that are simulated, and run.csv is a file"),
+        ("compare run.csv --models node --duration 2 -o out", "--duration is for systems"),
+        ("fit run.nc --model node --time t -o out", "--time is for CSV files, and run.nc is a netCDF file"),
+        ("lyapunov model.safetensors --parameter rho=3", "--parameter is for systems, and model.safetensors is a model"),
+    ],
+)
+def test_options_that_say_nothing_about_the_data_are_refused(run, tmp_path, command, message):
+    oscillation(tmp_path)
+    trajectories.write(trajectories.read_csv(tmp_path / "run.csv"), tmp_path / "run.nc")
+    assert message in refused(run, *command.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_quick_program_does_not_load_torch():

@@ -75,7 +75,7 @@ def simulation_error(model: Predictor, ds: xr.Dataset, warmup: int | None) -> xr
     if warmup is not None and isinstance(model, _Remembers):
         _refuse_seen(model.seen(ds, warmup), ds, warmup)
     made = model.predict(ds, warmup=warmup)
-    names = [name for name in state_names(ds) if name in made.data_vars]
+    names = [name for name in state_names(ds) if name in made.data_vars and ds[name].notnull().any()]
     measured, simulated = values(ds, names)[:, start:], values(made, names)[:, start:]
     with np.errstate(over="ignore"):
         squares = (measured - simulated) ** 2

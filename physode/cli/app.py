@@ -9,9 +9,11 @@ from typer.core import TyperGroup
 
 from physode.errors import PhysodeError
 
-__all__ = ["EXIT_ALL_FAILED", "app"]
+__all__ = ["EXIT_ALL_FAILED", "EXIT_INTERRUPTED", "app"]
 
 EXIT_ALL_FAILED, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+RESUMED = ("compare", "study")
+"""Commands that take up what they had finished."""
 
 
 class PlainErrors(TyperGroup):
@@ -24,8 +26,12 @@ class PlainErrors(TyperGroup):
         except PhysodeError as error:
             typer.echo(f"physode: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from None
+        except OSError as error:  # a folder that cannot be written, a full disk
+            typer.echo(f"physode: {error}", err=True)
+            raise typer.Exit(EXIT_ERROR) from None
         except KeyboardInterrupt:
-            typer.echo("physode: interrupted; what was finished is kept, and the same command goes on from there.", err=True)
+            kept = "; what was finished is kept, and the same command goes on from there" if ctx.invoked_subcommand in RESUMED else ""
+            typer.echo(f"physode: interrupted{kept}.", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
 

@@ -31,6 +31,8 @@ def print_exponents(
     from physode.errors import PhysodeError
 
     if dynamics.endswith(".safetensors") or Path(dynamics).is_file():
+        if parameter:
+            raise PhysodeError(f"--parameter is for systems, and {dynamics} is a model; leave it out.")
         found = lyapunov_spectrum(physode.load(dynamics), n_exponents=exponents, duration=duration, seed=seed)
     else:
         try:

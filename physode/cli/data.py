@@ -44,6 +44,29 @@ class Simulation:
     seed: int = 0
 
 
+_COLUMNS = {"time": "--time", "states": "--states", "trajectory": "--trajectory", "inputs": "--inputs", "held": "--held", "units": "--unit"}
+_SIMULATED = {
+    "parameters": "--parameter",
+    "observe": "--observe",
+    "noise": "--noise",
+    "noise_model": "--noise-model",
+    "trajectories": "--trajectories",
+    "points": "--points",
+    "duration": "--duration",
+}
+"""Options of a CSV file's columns, and of a simulation; its seed is that of a fit as well."""
+
+
+def _refuse_others(data: str, kind: str, given: CsvColumns | Simulation, options: Mapping[str, str]) -> None:
+    """Raise PhysodeError if an option was given that says nothing about data of this kind."""
+    plain = type(given)()
+    for name, option in options.items():
+        found, default = getattr(given, name), getattr(plain, name)
+        if found != default and (found or default):
+            what = "CSV files" if isinstance(given, CsvColumns) else "systems that are simulated"
+            raise PhysodeError(f"{option} is for {what}, and {data} is {kind}; leave it out.")
+
+
 def load_record(data: str, columns: CsvColumns, simulation: Simulation) -> xr.Dataset:
     """Find the record that a name stands for.
 
@@ -67,13 +90,19 @@ def load_record(data: str, columns: CsvColumns, simulation: Simulation) -> xr.Da
         If it is nothing of the kind; both lists of names are told, and the closest one.
     FileFormatError
         If it is a file of another kind, or a file that does not exist.
+    PhysodeError
+        If an option was given that is for data of another kind.
     """
     path = Path(data)
     if path.exists():
+        _refuse_others(data, "a file", simulation, _SIMULATED)
         return _read(path, columns)
     if data in datasets.names():
+        _refuse_others(data, "a data set", simulation, _SIMULATED)
+        _refuse_others(data, "a data set", columns, _COLUMNS)
         return datasets.load_dataset(data)
     if data in systems.names():
+        _refuse_others(data, "a system", columns, _COLUMNS)
         return simulate(data, simulation)
     if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
         raise FileFormatError(f"there is no file {data}; look at its name and the current folder ({Path.cwd()}).")
@@ -87,6 +116,7 @@ def load_record(data: str, columns: CsvColumns, simulation: Simulation) -> xr.Da
 def _read(path: Path, columns: CsvColumns) -> xr.Dataset:
     suffix = path.suffix.lower()
     if suffix == ".nc":
+        _refuse_others(str(path), "a netCDF file", columns, _COLUMNS)
         return trajectories.validate(trajectories.read(path))
     if suffix != ".csv":
         raise FileFormatError(f"{path} is neither a .csv nor a .nc file; write it as one of these, with its suffix.")

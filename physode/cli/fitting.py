@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from physode.cli.app import app
+from physode.cli.app import EXIT_INTERRUPTED, app
 from physode.cli.making import write_record
 from physode.cli.options import (
     Data,
     Duration,
     Force,
+    ForceFile,
     Held,
     Inputs,
     Noise,
@@ -31,7 +33,7 @@ from physode.cli.options import (
     comma_list,
     pairs,
 )
-from physode.errors import DataError
+from physode.errors import DataError, ExistsError
 
 __all__ = ["fit_model", "predict_record"]
 
@@ -61,7 +63,7 @@ def fit_model(
     """Fit one model to a whole record; leave the model, its prediction and its training curve."""
     from physode import models
     from physode.cli.data import CsvColumns, Simulation, load_record
-    from physode.cli.writing import write_fit
+    from physode.cli.writing import FILES, write_fit
     from physode.comparison import ResultFolder
 
     folder = ResultFolder(output, force=force)
@@ -69,15 +71,21 @@ def fit_model(
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
+    folder.prepare(FILES)
     estimator.fit(record, seed=seed, progress=True)
-    write_fit(folder, estimator, record)
     result = estimator.result_
+    if not math.isfinite(result.loss):
+        typer.echo("physode: interrupted before the first step of the fit; nothing was written.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    write_fit(folder, estimator, record)
     typer.echo(f"{result.status}: {result.message}")
     typer.echo(
         f"{result.nfev} evaluations in {result.wall_time:.1f} s, solver error {result.solver_error:.1e} of the spread, "
         f"R2 {estimator.score(record):.5f}"
     )
-    typer.echo(f"{output}: model.safetensors, prediction.nc, training.csv")
+    typer.echo(f"{output}: {', '.join(FILES)}")
+    if result.status == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 @app.command("predict")
@@ -103,12 +111,15 @@ def predict_record(
     warmup: Annotated[
         int | None, typer.Option("--warmup", min=1, help="Estimate initial states from so many observations (default: all).")
     ] = None,
-    force: Force = False,
+    force: ForceFile = False,
 ) -> None:
     """Predict a record with a saved model; write the prediction as netCDF or CSV."""
     import physode
     from physode.cli.data import CsvColumns, Simulation, load_record
 
+    for given in (model, Path(data)):
+        if output.exists() and given.exists() and output.samefile(given):
+            raise ExistsError(f"{output} is what the prediction is made from; choose another name for it.")
     fitted = physode.load(model)
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)

@@ -10,7 +10,7 @@ import typer
 from physode.cli.app import app
 from physode.cli.options import (
     Duration,
-    Force,
+    ForceFile,
     Noise,
     NoiseModel,
     Observe,
@@ -42,7 +42,7 @@ def simulate_system(
     points: Points = 100,
     duration: Duration = 10.0,
     seed: Seed = 0,
-    force: Force = False,
+    force: ForceFile = False,
 ) -> None:
     """Simulate a system and write the record, as netCDF or CSV."""
     from physode.cli.data import Simulation, simulate

@@ -11,6 +11,7 @@ __all__ = [
     "Data",
     "Duration",
     "Force",
+    "ForceFile",
     "Held",
     "Inputs",
     "Noise",
@@ -33,6 +34,7 @@ __all__ = [
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or netCDF file, the name of a data set, or the name of a system.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write.")]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a result of physode that is there; nothing else is touched.")]
 
 Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="CSV: the column of the times (default: time or t).")]

@@ -12,7 +12,9 @@ import xarray as xr
 from physode import trajectories
 from physode.comparison import ResultFolder
 
-__all__ = ["write_fit"]
+__all__ = ["FILES", "write_fit"]
+
+FILES = ("model.safetensors", "prediction.nc", "training.csv")
 
 
 def write_fit(folder: ResultFolder, model: Any, record: xr.Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -64,6 +65,21 @@ class ResultFolder:
             return {str(name): [str(digest) for digest in digests] for name, digests in entries.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Make the folder, and raise what writing these files would raise, before the work that leads to them.
+
+        Raises
+        ------
+        ExistsError
+            As `check_free`.
+        OSError
+            If the folder cannot be made or written.
+        """
+        self.check_free(names)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.path):
+            pass
 
     def check_free(self, names: Iterable[str]) -> None:
         """Raise if a file that is to be written is there and is not one of ours.

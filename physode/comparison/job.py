@@ -105,7 +105,7 @@ def compare(
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="physode-") as temporary:
             return _run(cells, record, known, Path(temporary), workers, progress, settings)[0]
-    folder.check_free([*_file_names(cells), "summary.csv", "result.nc"])
+    folder.prepare([*_file_names(cells), "summary.csv", "result.nc"])
     tree, saved = _run(cells, record, known, folder.cells, workers, progress, settings)
     _write(folder, tree, saved)
     return tree

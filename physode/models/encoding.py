@@ -128,9 +128,9 @@ def noise_levels(ds: xr.Dataset, names: Sequence[str]) -> tuple[Array, Array | N
     data = values(ds, names)
     level, weight, varies = np.zeros(len(names)), np.ones_like(data), False
     for k, name in enumerate(names):
-        if f"{name}{NOISE_SUFFIX}" not in ds:
+        stated = ds.get(f"{name}{NOISE_SUFFIX}")
+        if stated is None or stated.attrs.get("role") != "noise":
             continue
-        stated = ds[f"{name}{NOISE_SUFFIX}"]
         sigma = np.broadcast_to(stated.values[:, None] if stated.ndim == 1 else stated.values, data.shape[:2])
         known = np.isfinite(data[..., k]) & np.isfinite(sigma)
         if known.any() and (sigma[known] > 0).all():

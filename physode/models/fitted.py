@@ -210,7 +210,7 @@ class FittedModel:
         )
 
     def score(self, ds: xr.Dataset, warmup: int | None = None, *, metric: str = "r2") -> float:
-        """Score the observed states of a record by one number.
+        """Score the observed states of a record, those that were measured in it, by one number.
 
         Parameters
         ----------
@@ -255,7 +255,8 @@ class FittedModel:
 
         if metric not in ("r2", "rmse"):
             raise unknown_name("metric", metric, ("r2", "rmse"))
-        found = simulation_error(self, ds, warmup).sel(state=list(self._fitted().layout.observed))
+        found = simulation_error(self, ds, warmup)
+        found = found.sel(state=[name for name in self._fitted().layout.observed if name in found["state"]])
         if metric == "r2":
             return float(found["r2"].mean())
         units = sorted(set(found["units"].values.tolist()))

@@ -8,6 +8,7 @@ import xarray as xr
 from physode.errors import DataError
 from physode.trajectories.clocks import input_values, own_clock_names, sample_times
 from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, interpolation, sample_names, state_names, times, values
+from physode.trajectories.noise import NOISE_SUFFIX
 from physode.trajectories.structure import check_structure
 
 __all__ = ["check_inputs", "check_record", "validate"]
@@ -68,6 +69,7 @@ def check_record(ds: xr.Dataset) -> None:
     if not ds.sizes["trajectory"]:
         raise DataError("the record has no trajectory; it is empty.")
     _check_finite(ds)
+    _check_noise(ds)
     _check_padding(ds)
     check_inputs(ds)
 
@@ -108,6 +110,20 @@ def _check_finite(ds: xr.Dataset) -> None:
                 f"variable {name!r} is zero{where} and not everywhere; an exact value would outweigh all the others. "
                 "Give it a small standard deviation."
             )
+
+
+def _check_noise(ds: xr.Dataset) -> None:
+    """Noise that nobody would find, or in another unit than what it is the noise of."""
+    for name in (str(name) for name in ds.data_vars if ds[name].attrs["role"] == "noise"):
+        of = name.removesuffix(NOISE_SUFFIX)
+        if of == name or not of:
+            raise DataError(
+                f"variable {name!r} has the role 'noise' and does not say of which state; call it '<state>{NOISE_SUFFIX}', for example "
+                f"{[*state_names(ds), 'x'][0] + NOISE_SUFFIX!r}."
+            )
+        own, units = ds[name].attrs.get("units"), ds[of].attrs.get("units") if of in ds else None
+        if own and units and own != units:
+            raise DataError(f"{name!r} is in {own!r}, and {of!r} in {units!r}; give the noise in the unit of what it is the noise of.")
 
 
 def _check_padding(ds: xr.Dataset) -> None:

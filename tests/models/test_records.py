@@ -235,3 +235,25 @@ def test_a_run_without_end_is_refused(model: physode.NeuralODE) -> None:
         model.simulate({"x": 1.0, "v": 0.0}, [0.0, 1e12], inputs=drive)
     with pytest.raises(PhysodeError, match="time holds dates or time spans; give numbers"):
         model.simulate({"x": 1.0, "v": 0.0}, np.arange(3).astype("m8[s]"), inputs=drive)
+
+
+def test_a_state_that_a_record_does_not_measure_is_not_scored() -> None:
+    both = make()
+    model = physode.NeuralODE(hidden=(2,), max_iterations=2).fit(both)
+    new = blank(make(3).isel(trajectory=[2]), ["v"], 0, slice(None))
+    alone = physode.analysis.simulation_error(model, new, 5)
+    assert alone["state"].values.tolist() == ["x"]
+    assert model.score(new, 5) == pytest.approx(float(alone["r2"][0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "message"),
+    [
+        ("x_std", {}, r"'x_std' has the role 'noise' and does not say of which state; call it '<state>_noise_std'"),
+        ("_noise_std", {}, "does not say of which state"),
+        ("x_noise_std", {"units": "mm"}, "'x_noise_std' is in 'mm', and 'x' in 'm'; give the noise in the unit"),
+    ],
+)
+def test_noise_that_nobody_would_find_is_refused(name: str, attrs: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        physode.NeuralODE().fit(make().assign({name: ((), 0.1, {"role": "noise", **attrs})}))
