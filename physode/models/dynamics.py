@@ -33,8 +33,6 @@ Array = NDArray[np.float64]
 
 HELD = 1e12
 """Prior precision that holds a component of an initial state at its mean."""
-MOST_RUN = 10_000_000
-"""Training steps in the longest run: more is a mistake, such as another unit of time."""
 FINER = 2
 """Predictions take steps this much smaller than training did."""
 
@@ -244,12 +242,6 @@ class LearnedDynamics:
         return start
 
     def _run(self, initial: Tensor, batch: Batch) -> Array:
-        span = float(np.nanmax(batch.time.cpu().numpy(), initial=0.0))
-        if span > MOST_RUN * self.max_step:
-            raise PhysodeError(
-                f"the times of this record span {span:.3g} time constants of the model ({self.scaling.time_scale:.3g} "
-                f"{self.layout.time_units} each), too many to compute; look whether the times are in the unit of the training record."
-            )
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
         return from_there_on_missing(to_numpy(states) * self.scaling.scale + self.scaling.mean)

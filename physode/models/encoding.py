@@ -21,6 +21,9 @@ __all__ = ["check_warmup", "decode", "driving_record", "encode", "noise_levels"]
 
 Array = NDArray[np.float64]
 
+LONGEST_PAUSE = 1e6
+"""Longest time between two observations, in time constants."""
+
 
 def check_warmup(ds: xr.Dataset, observed: Sequence[str], warmup: int | None) -> None:
     """Raise DataError unless initial states can be estimated from the first `warmup` samples, and something is left to forecast.
@@ -61,10 +64,17 @@ def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:
     Raises
     ------
     DataError
-        If the record lacks a variable of the layout.
+        If the record lacks a variable of the layout, or has a pause that no solver steps through.
     """
     layout.check(ds)
     time = times(ds)
+    pause = float(np.nanmax(np.diff(time, axis=1), initial=0.0))
+    if pause > LONGEST_PAUSE * scaling.time_scale:
+        raise DataError(
+            f"two times of the record are {pause:.3g} apart, which is {pause / scaling.time_scale:.3g} time constants of the motion "
+            f"({scaling.time_scale:.3g} {layout.time_units} each): too many to integrate. Look whether the times are in the right unit, or "
+            "make two trajectories of what lies before and after."
+        )
     mean, scale = scaling.mean[list(layout.index)], scaling.scale[list(layout.index)]
     scaled_time = torch.from_numpy((time - time[:, :1]) / scaling.time_scale)
     measured = torch.from_numpy((values(ds, layout.observed) - mean) / scale)

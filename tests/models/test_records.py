@@ -231,7 +231,7 @@ def test_numbers_without_a_square_are_refused(large: float, unit: float, message
 
 def test_a_run_without_end_is_refused(model: physode.NeuralODE) -> None:
     drive = {"force": (np.array([0.0, 1e12]), np.zeros(2))}
-    with pytest.raises(PhysodeError, match="span .* time constants of the model .*, too many to compute"):
+    with pytest.raises(DataError, match=r"two times of the record are 1e\+12 apart, which is .* time constants of the motion"):
         model.simulate({"x": 1.0, "v": 0.0}, [0.0, 1e12], inputs=drive)
     with pytest.raises(PhysodeError, match="time holds dates or time spans; give numbers"):
         model.simulate({"x": 1.0, "v": 0.0}, np.arange(3).astype("m8[s]"), inputs=drive)
