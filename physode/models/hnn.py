@@ -142,7 +142,8 @@ class HamiltonianNeuralODE(AbstractModel):
         slopes = dict(zip(layout.observed, np.moveaxis(raw.first, -1, 0), strict=True))
         pairs = list(zip(layout.states[:n], layout.states[n:], strict=True))
         for position, name in pairs:
-            if name not in size or not is_told(slopes[position], slopes[name]).any():
+            rare = self.coordinates == "linear" and name in size and not is_told(slopes[position], slopes[name]).any()
+            if rare or name not in size:
                 size[name], centre[name] = size[position] / time_scale, 0.0
         q, p = (np.array([size[name] for name in names]) for names in zip(*pairs, strict=True))
         action = np.exp(np.mean(np.log(q * p)))
@@ -151,6 +152,9 @@ class HamiltonianNeuralODE(AbstractModel):
 
     def _guess(self, layout: Layout, smoothed: tuple[Array, Array, Array], rng: np.random.Generator) -> tuple[Array, Array]:
         value, first, _ = smoothed
+        if self.coordinates == "log":  # every state is measured, and none is the slope of another
+            order = [layout.observed.index(name) for name in layout.states]
+            return value[..., order], first[..., order]
         n = len(layout.states) // 2
         q = [layout.observed.index(name) for name in layout.states[:n]]
         momentum, force = guess_partners(layout, smoothed)
