@@ -162,16 +162,18 @@ def test_hostile_text_is_refused_at_once(index):
     with pytest.raises(ExpressionError, match=r"^equation of v"):
         parse(text, ["x", "v"], "equation of v")
     _SEEN.clear()
-    _WATCHING[0] = True
-    start = time.perf_counter()
-    try:
-        parse(text, ["x", "v"])
-    except ExpressionError:
-        elapsed = time.perf_counter() - start
-    finally:
-        _WATCHING[0] = False
+    spent = []
+    for _ in range(3):  # the least, of the processor: the machine may have other work
+        _WATCHING[0] = True
+        start = time.process_time()
+        try:
+            parse(text, ["x", "v"])
+        except ExpressionError:
+            spent.append(time.process_time() - start)
+        finally:
+            _WATCHING[0] = False
     assert not _SEEN
-    assert elapsed < 0.05
+    assert min(spent) < 0.05
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
