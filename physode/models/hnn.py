@@ -62,8 +62,8 @@ class HamiltonianNeuralODE(AbstractModel):
     --------
     >>> import numpy as np, physode
     >>> from physode import systems
-    >>> ds = systems.get("pendulum").simulate(np.linspace(0, 5, 60), n_trajectories=4)
-    >>> model = physode.HamiltonianNeuralODE().fit(ds)
+    >>> ds = systems.get("pendulum").simulate(np.linspace(0, 5, 40), n_trajectories=3)
+    >>> model = physode.HamiltonianNeuralODE(hidden=(8,)).fit(ds)
     >>> energy = model.hamiltonian(np.array([[0.5, 0.0], [0.0, 1.0]]))
     >>> energy.shape
     (2,)

@@ -27,8 +27,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "wide": {"hidden": (20,), "max_iterations": 6},  # in as many equations as there are residuals
     "lbfgs": {"optimizer": "lbfgs", "max_iterations": 10},
     "adam": {"optimizer": "adam", "max_iterations": 10},
-    "implicit": {"solver": "implicit-midpoint", "max_iterations": 5},  # one round of L-BFGS
-    "adaptive": {"solver": "dopri5", "max_iterations": 2},
+    "implicit": {"solver": "implicit-midpoint", "max_iterations": 2},  # by L-BFGS
+    "adaptive": {"solver": "dopri5", "max_iterations": 1},
 }
 
 

@@ -143,7 +143,7 @@ def test_lbfgs_looks_at_a_bounded_part_of_a_record_until_the_end(monkeypatch: py
     batch, states = rotation(n_observations=60, duration=9.0, n_trajectories=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        fitted = fit_one(field(), batch, guess_from(states), settings("lbfgs", SOLVERS["rk4"], iterations=40))
+        fitted = fit_one(field(), batch, guess_from(states), settings("lbfgs", SOLVERS["rk4"], iterations=20))
     assert 5 * RESIDUALS_PER_PARAMETER <= looked[0] < 7 * RESIDUALS_PER_PARAMETER
     assert looked[-1] >= batch.values.numel()
     assert float((fitted.states - states).square().mean().sqrt()) < 0.01
