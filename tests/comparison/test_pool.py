@@ -41,6 +41,7 @@ def test_an_error_of_physode_is_told_in_its_own_words():
     assert run_tasks([Task("a", broken, ())])["a"] == Outcome("failed", "x is constant; leave it out")
 
 
+@pytest.mark.slow
 def test_a_death_costs_one_task(tmp_path):
     names = ["a", "b"]
     tasks = [Task(name, pool_tasks.note, (str(tmp_path), name)) for name in names]
