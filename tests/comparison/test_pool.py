@@ -109,6 +109,7 @@ def script(tmp_path, tasks):
     return path
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_runs_once(tmp_path):
     path = script(tmp_path, [("a", "note", ("a",)), ("b", "note", ("b",))])
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120)
