@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 
 import physode
+from physode import systems
 from physode.models import AbstractModel
 from physode.models.partners import is_told
 from physode.training.evidence import Evidence
@@ -64,6 +65,17 @@ def test_a_state_that_a_trajectory_never_measured_costs_nothing_wherever_its_zer
         np.testing.assert_allclose(list(models[-1].result_.noise_std.values()), 0.01, rtol=0.4)
     assert scales[0] == pytest.approx(scales[1], rel=1e-6)
     assert models[1].dynamics_.reference[:, 0].min() > 297
+
+
+def test_in_logarithms_a_state_known_at_three_times_is_followed() -> None:
+    time = np.linspace(0, 10, 61)
+    truth = systems.get("lotka-volterra").simulate(time, {"x": 1.0, "y": 1.0})
+    rare = np.where(np.isin(np.arange(61), [3, 20, 50]), truth["y"].values, np.nan)
+    ds = truth.assign(y=(truth["y"].dims, rare, {**truth["y"].attrs, "conjugate_to": "x"}))
+    model = physode.HamiltonianNeuralODE(coordinates="log", hidden=(8,)).fit(ds)
+    assert model.result_.success, model.result_.message
+    assert model.score(ds) > 0.9999  # where it was measured; in between three numbers leave it some room
+    assert float(abs(model.predict(ds)["y"] - truth["y"]).max()) < 0.1
 
 
 def test_what_was_never_measured_stands_still_where_it_is_told_to() -> None:
