@@ -21,9 +21,9 @@ __all__ = ["outcome"]
 Array = NDArray[np.float64]
 
 UNEXPLAINED = 0.5
-"""Residual of a state over its spread above which the model does not follow it, unless the stated noise is as large."""
-AS_STATED = 2.0
-"""Residual over stated noise up to which the noise explains it."""
+"""Residual of a state over its spread above which the model does not follow it, where no noise is stated."""
+AS_STATED, CLOSE = 2.0, 0.01
+"""Residual over stated noise up to which the noise explains it, and residual over spread up to which it need not."""
 
 
 def outcome(
@@ -114,12 +114,19 @@ def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset)
     residuals = np.sqrt(np.nanmean(squares, axis=(0, 1)))
     out = []
     for name, residual, size, noise in zip(layout.observed, residuals, scaling.scale[index], stated, strict=True):
-        if residual > UNEXPLAINED * size and not residual <= AS_STATED * noise:
-            out.append(
-                f"The residual of {name} is {residual / size:.2g} of its spread in the record: the model does not follow it. It cannot "
-                "represent the motion (a state may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE), the record is too sparse "
-                f"for it, or it is mostly noise; if so, state its size as {name}_noise_std."
-            )
+        if noise and residual > max(AS_STATED * noise, CLOSE * size):
+            beside = f", {residual / noise:.2g} times the stated noise"
+            otherwise = f"or the noise is larger than {name}_noise_std says"
+        elif not noise and residual > UNEXPLAINED * size:
+            beside = ""
+            otherwise = f"or it is mostly noise; if so, state its size as {name}_noise_std"
+        else:
+            continue
+        out.append(
+            f"The residual of {name} is {residual / size:.2g} of its spread in the record{beside}: the model does not follow it. It cannot "
+            "represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE), the record is too "
+            f"sparse for it, {otherwise}."
+        )
     return out
 
 

@@ -63,8 +63,8 @@ class FitResult:
     ----------
     success : bool
         Whether the fit converged (by Adam: went through its schedule), its solver solved the learned equation, the learned field, run
-        freely along the record, stayed near it, and the residual of every observed state is below half of its spread, or about the noise
-        that the record states.
+        freely along the record, stayed near it, and the residual of every observed state is about the noise that the record states (or
+        1 % of the state's spread), or below half of its spread where the record states none.
     status : str
         "converged", "max_iterations", "time_budget", "interrupted" or "stopped".
     message : str

@@ -73,6 +73,14 @@ def test_noise_as_large_as_the_motion_has_to_be_stated(stated: float | None, fol
     assert ("The residual of x" not in told(ds, states).message) == follows
 
 
+@pytest.mark.parametrize(("noise", "stated", "follows"), [(0.2, 0.05, False), (0.2, 0.2, True), (0.005, 0.001, True)])
+def test_a_residual_well_above_the_stated_noise_is_a_misfit_unless_it_is_tiny(noise: float, stated: float, follows: bool) -> None:
+    result = told(*waves(noise=noise, stated=stated))
+    assert result.success == follows
+    assert (", 3.8 times the stated noise: the model does not follow it." in result.message) == (not follows)
+    assert "x_noise_std says" in result.message or follows
+
+
 def test_a_few_measurements_of_large_stated_noise_count_by_their_weight() -> None:
     ds, states = waves()
     ds["x"][0, ::6] += 20.0
