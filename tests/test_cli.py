@@ -54,6 +54,14 @@ def test_simulate_writes_what_was_asked_for(run, tmp_path):
     assert list(pd.read_csv(tmp_path / "p.csv").columns)[:2] == ["trajectory", "time"]
 
 
+def test_simulate_says_what_a_table_holds_and_its_truth_is_not_fitted(run, tmp_path):
+    drawn = ["--trajectories", "2", "--points", "5"]
+    told = run("simulate", "pendulum", "-o", "p.csv", "--observe", "theta", "--noise", "0.1", *drawn)
+    kept = "p.csv: theta, theta_true, omega_true (2 trajectory, 5 time); a table holds no units, nor theta_noise_std, gravity, length"
+    assert kept in " ".join(told.split())
+    assert trajectories.state_names(trajectories.read_csv(tmp_path / "p.csv", trajectory="trajectory")) == ["theta"]
+
+
 def test_an_existing_file_is_left_alone_without_force(run, tmp_path):
     (tmp_path / "p.nc").write_text("mine")
     assert "exists already and was left alone" in refused(run, "simulate", "pendulum", "-o", "p.nc")

@@ -49,26 +49,29 @@ def simulate_system(
 
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = simulate(system, how)
-    write_record(record, output, force)
+    written = write_record(record, output, force)
     sizes = ", ".join(f"{size} {name}" for name, size in record.sizes.items())
-    typer.echo(f"{output}: {', '.join(map(str, record.data_vars))} ({sizes})")
+    left = ", ".join(str(name) for name in record.data_vars if name not in written)
+    typer.echo(f"{output}: {', '.join(written)} ({sizes}){f'; a table holds no units, nor {left}' if left else ''}")
 
 
-def write_record(record: xr.Dataset, output: Path, force: bool) -> None:
-    """Write a record or a prediction as netCDF or CSV, as the suffix says."""
+def write_record(record: xr.Dataset, output: Path, force: bool) -> list[str]:
+    """Write a record or a prediction as netCDF or CSV, as the suffix says; tell the variables that the file holds."""
     from physode import trajectories
     from physode.errors import FileFormatError
     from physode.files import atomic_path
 
     if output.suffix.lower() == ".nc":
         trajectories.write(record, output, overwrite=force)
-    elif output.suffix.lower() == ".csv":
+        return [str(name) for name in record.data_vars]
+    if output.suffix.lower() == ".csv":
         if not output.parent.is_dir():
             raise FileFormatError(f"{output} cannot be written: there is no folder {output.parent}; make it first.")
         with atomic_path(output, overwrite=force) as temporary:
-            trajectories.to_dataframe(record).to_csv(temporary, index=False)
-    else:
-        raise FileFormatError(f"{output} ends with neither .nc nor .csv; give the file one of these suffixes.")
+            table = trajectories.to_dataframe(record)
+            table.to_csv(temporary, index=False)
+        return [str(name) for name in record.data_vars if name in table]
+    raise FileFormatError(f"{output} ends with neither .nc nor .csv; give the file one of these suffixes.")
 
 
 @app.command("systems")

@@ -15,8 +15,10 @@ import xarray as xr
 from physode.errors import DataError, FileFormatError, UnknownNameError
 from physode.trajectories.build import Columns
 from physode.trajectories.columns import is_missing, missing_column
+from physode.trajectories.noise import NOISE_SUFFIX
 from physode.trajectories.provenance import provenance
 from physode.trajectories.tables import from_table
+from physode.trajectories.truth import TRUE_SUFFIX
 
 __all__ = ["read_csv", "read_table"]
 
@@ -43,7 +45,8 @@ def read_csv(
     time : str, optional
         The column of times. By default the one called ``t``, ``time`` or ``year``, in capitals or not.
     states : sequence of str, optional
-        The columns of measured states. By default all columns that are not used otherwise and hold numbers only.
+        The columns of measured states. By default all columns that are not used otherwise and hold numbers only, but neither the noise
+        ``x_noise_std`` of another column ``x``, nor, where a truth ``x_true`` stands beside a measured ``x``, any truth.
     trajectory : str, optional
         The column that says to which trajectory a row belongs. Without it, the file is one trajectory.
     inputs : sequence of str, default ()
@@ -178,9 +181,13 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None]) -> list[str
     for label in used - {None}:
         if label not in table.columns:
             raise missing_column(label, table.columns, "time, trajectory or input")
-    free = [str(label) for label in table.columns if label not in used]
+    labels = [str(label) for label in table.columns]
+    beside = [label for label in labels for suffix in (TRUE_SUFFIX, NOISE_SUFFIX) if label.endswith(suffix) and label[: -len(suffix)] in labels]
+    simulated = any(label.endswith(TRUE_SUFFIX) for label in beside)  # then a state that was not observed is there as well
     states = []
-    for label in free:
+    for label in labels:
+        if label in used or label in beside or (simulated and label.endswith(TRUE_SUFFIX)):
+            continue
         cells = [cell for cell in table[label] if not is_missing(cell)]
         if any(map(_is_number, cells)):  # text among the numbers is an error to be told, text alone is no state
             states.append(label)

@@ -67,6 +67,12 @@ def test_usual_variants_of_csv_are_read(path: Path, text: str) -> None:
     np.testing.assert_array_equal(ds["time"].values, [0, 1])
 
 
+def test_truth_and_noise_beside_what_was_measured_are_no_states(path: Path) -> None:
+    assert state_names(read_csv(write(path, "t,x,x_true,v_true,x_noise_std\n0,1,1.1,3,1\n1,2,2.1,4,2\n"))) == ["x"]
+    assert state_names(read_csv(write(path, "t,is_true,y_noise_std\n0,1,3\n1,2,4\n"))) == ["is_true", "y_noise_std"]
+    assert state_names(read_csv(path, states=["is_true"])) == ["is_true"]
+
+
 def test_headers_with_odd_characters_are_names_like_any_other(path: Path) -> None:
     ds = read_csv(write(path, "t,cost $,<script>alert(1)</script>,\"a,b\",Größe,__import__('os')\n0,1,1,1,1,1\n1,2,2,2,2,2\n"))
     assert state_names(ds) == ["cost $", "<script>alert(1)<_script>", "a,b", "Größe", "__import__('os')"]
