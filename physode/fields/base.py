@@ -93,8 +93,8 @@ class AbstractField(nn.Module, ABC):
         tuple of Tensor, one for each of ``self.parameters()``, shape (batch, rows, size of the parameter)
             Sums over the terms of cotangents @ df/dtheta; not differentiable.
         """
-        by_each = self._differentiate(t, z.flatten(-3, -2), u.flatten(-3, -2), argnums=1)
-        pieces = [piece.flatten(z.ndim - 1).view(*z.shape, -1) for piece in by_each.values()]
+        by_each = self._differentiate(t.flatten() if t.ndim else t, z.flatten(-3, -2), u.flatten(-3, -2), argnums=1)
+        pieces = [piece.reshape(*z.shape, -1) for piece in by_each.values()]
         return tuple(torch.einsum("...krn,...knp->...rp", cotangents, piece) for piece in pieces)
 
     def state_jacobian(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
@@ -105,13 +105,14 @@ class AbstractField(nn.Module, ABC):
     def _differentiate(self, t: Tensor, z: Tensor, u: Tensor, argnums: int) -> Any:
         """Differentiate at each state, by the state (0) or by the parameters by name (1)."""
 
-        def single(z_one: Tensor, parameters: dict[str, Tensor], u_one: Tensor) -> Tensor:
-            out: Tensor = functional_call(self, parameters, (t, z_one[None], u_one[None]))
+        def single(z_one: Tensor, parameters: dict[str, Tensor], u_one: Tensor, t_one: Tensor) -> Tensor:
+            out: Tensor = functional_call(self, parameters, (t_one[None], z_one[None], u_one[None]))
             return out[0]
 
-        every = vmap(jacrev(single, argnums=argnums), in_dims=(0, None, 0))
+        every = vmap(jacrev(single, argnums=argnums), in_dims=(0, None, 0, 0))
         parameters = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        return (vmap(every) if self.n_members else every)(z, parameters, u)
+        members = vmap(every, in_dims=(0, 0, 0, None)) if self.n_members else every
+        return members(z, parameters, u, t.expand(z.shape[-2]))
 
     @property
     def n_parameters(self) -> int:

@@ -172,3 +172,29 @@ def test_a_network_without_hidden_layers_is_affine() -> None:
 def test_an_unknown_activation_names_the_closest() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown activation 'tan'; did you mean 'tanh'\? Choose from: silu, sine, softplus, tanh"):
         FirstOrderField(2, 0, (4,), "tan")
+
+
+class Aging(AbstractField):
+    """dz/dt = -(k t) z, with the derivatives that every field has by default."""
+
+    n_states, n_inputs = 2, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.k = torch.nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+
+    def forward(self, t: Tensor, z: Tensor, u: Tensor) -> Tensor:
+        return -self.k * t.unsqueeze(-1) * z
+
+    def penalty_groups(self) -> list[list[list[str]]]:
+        return []
+
+
+def test_default_derivatives_are_those_at_the_time_of_each_state() -> None:
+    field = Aging()
+    t, z, u = point(field, batch=6)
+    torch.testing.assert_close(field.state_jacobian(t, z, u), -0.5 * t[:, None, None] * torch.eye(2).double())
+    torch.testing.assert_close(field.state_jacobian(t[0], z, u), -0.5 * t[0] * torch.eye(2).double().expand(6, 2, 2))
+    left = torch.eye(2, dtype=torch.float64).expand(2, 3, 2, 2)
+    (pulled,) = field.pull_back(t.view(2, 3), z.view(2, 3, 2), u.view(2, 3, 0), left)
+    torch.testing.assert_close(pulled[..., 0], -(t[:, None] * z).view(2, 3, 2).sum(1))
