@@ -65,7 +65,8 @@ class AdaptiveSolver(AbstractSolver):
     method : str
         One of `ADAPTIVE`.
     gradient : str
-        "backprop" through the solver's steps, or a key of `physode.solvers.adjoint.ADJOINTS`.
+        "backprop" through the solver's steps, or a key of `physode.solvers.adjoint.ADJOINTS`, which are gradients by the initial state
+        and the field's parameters, and by nothing that the inputs come from.
     rtol, atol : float
         Local error tolerances in scaled units; steps end at the observation times, so that they hold there.
     """
@@ -84,7 +85,8 @@ class AdaptiveSolver(AbstractSolver):
             )
         elapsed = time - time[:, :1]
         longest = elapsed[int(time.isfinite().sum(1).argmax())]
-        if float((elapsed - longest).abs().nan_to_num(0.0).max()) > 1e-9 * float(longest.nan_to_num(0.0).max()):
+        rounding = 4 * torch.finfo(time.dtype).eps * float(time.nan_to_num(0.0).abs().max())  # of times that count from long ago
+        if float((elapsed - longest).abs().nan_to_num(0.0).max()) > 1e-9 * float(longest.nan_to_num(0.0).max()) + rounding:
             raise FitError(
                 f"solver {self.method!r} (torchdiffeq) needs the same times for all trajectories, and these differ; "
                 "use a fixed-step solver such as solver='rk4', where each trajectory has steps of its own."

@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from physode.errors import DataError
+
 __all__ = ["StepGrid", "step_grid"]
 
 
@@ -72,8 +74,17 @@ def step_grid(time: Tensor, max_step: float) -> StepGrid:
     -------
     StepGrid
         NaN times map to the last valid step.
+
+    Raises
+    ------
+    DataError
+        If times go backwards.
     """
     gaps = time.diff(dim=1)
+    if bool((gaps < 0).any()):
+        row, k = torch.nonzero(gaps < 0)[0].tolist()
+        found = f"from {float(time[row, k]):.6g} to {float(time[row, k + 1]):.6g} in row {row}"
+        raise DataError(f"steps of fixed size go forward, and the times go backwards, {found}; sort them, or use solver='dopri5'.")
     count = torch.ceil(gaps / max_step - 1e-9).clamp(min=1).nan_to_num(0).long()
     index = torch.cat([count.new_zeros(len(time), 1), count.cumsum(1)], dim=1)
     n_steps = int(index[:, -1].max())

@@ -25,9 +25,10 @@ __all__ = ["RolloutSolver", "by_hand"]
 class RolloutSolver(RungeKuttaSolver):
     """A `RungeKuttaSolver` whose gradients are taken by hand, and which steps over observations where it can.
 
-    Where the field is a perceptron (`AbstractField.perceptron`) on the CPU, the integration and its gradient run in numpy. Without
-    inputs, whose kinks a step must not cross, the steps are as long as `max_step` allows, and the observations are interpolated; a
-    record of many observations then takes fewer evaluations than one step each. Everything else is left to `RungeKuttaSolver`.
+    Where the field is a perceptron (`AbstractField.perceptron`) on the CPU, and its inputs are no function of what is learned, the
+    integration and its gradient run in numpy. Without inputs, whose kinks a step must not cross, the steps are as long as `max_step`
+    allows, and the observations are interpolated; a record of many observations then takes fewer evaluations than one step each.
+    Everything else is left to `RungeKuttaSolver`.
     """
 
     def integrate(self, field: AbstractField, initial: Tensor, time: Tensor, inputs: Inputs, max_step: float) -> Tensor:
@@ -44,6 +45,8 @@ class RolloutSolver(RungeKuttaSolver):
             nodes = torch.tensor(self.tableau.c, dtype=time.dtype, device=time.device)
             start, step = plan.start[..., None], plan.step[..., 0].T[..., None]
             u = inputs(start + step * nodes, start + 0.5 * step).permute(1, 2, 0, 3)
+            if u.requires_grad:
+                return super().integrate(field, initial, time, inputs, max_step)
         keep = torch.is_grad_enabled()
         out: Tensor = _Rolled.apply(_Task(self.tableau, net.activation, plan, u, keep), initial, *net.parameters())  # type: ignore[no-untyped-call]
         return out

@@ -9,12 +9,13 @@ import torch
 from known_fields import Explosion, Linear, Oscillator, no_inputs
 from torch import Tensor
 
-from physode.errors import FitError, UnknownNameError
+from physode.errors import DataError, FitError, UnknownNameError
 from physode.fields import HamiltonianField
 from physode.solvers import SOLVERS, get_solver
 from physode.solvers.adaptive import ADAPTIVE, AdaptiveSolver
 from physode.solvers.fixed import RungeKuttaSolver
 from physode.solvers.grid import step_grid
+from physode.solvers.rollout_solver import by_hand
 
 IRREGULAR = torch.tensor(
     [[0.5, 0.6, 1.3, 2.05, 2.1], [-1.0, 0.0, 0.31, math.nan, math.nan], [3.0, math.nan, math.nan, math.nan, math.nan]], dtype=torch.float64
@@ -87,6 +88,21 @@ def test_an_adaptive_solver_refuses_trajectories_with_times_of_their_own() -> No
     time = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.6, 1.0]], dtype=torch.float64)
     with pytest.raises(FitError, match=r"solver 'dopri5' \(torchdiffeq\) needs the same times for all trajectories.*solver='rk4'"):
         SOLVERS["dopri5"].integrate(Oscillator(), torch.zeros(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
+
+
+def test_clocks_that_differ_by_the_rounding_of_their_start_are_one() -> None:
+    time = 1.7e9 + (torch.tensor([[0.0], [1000.37]], dtype=torch.float64) + torch.linspace(0, 1, 4, dtype=torch.float64))
+    assert not torch.equal(*(time - time[:, :1]))
+    states = SOLVERS["dopri5"].integrate(Oscillator(), torch.ones(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
+    torch.testing.assert_close(states[0], states[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", FIXED)
+def test_steps_of_fixed_size_do_not_go_backwards(solver: str) -> None:
+    time = torch.tensor([[0.0, 1.0, 2.0], [4.0, 3.0, 2.0]], dtype=torch.float64)
+    for one in (SOLVERS[solver], by_hand(SOLVERS[solver])):
+        with pytest.raises(DataError, match=r"the times go backwards, from 4 to 3 in row 1; sort them"):
+            one.integrate(Oscillator(), torch.zeros(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,17 @@ def test_inputs_are_seen_at_every_stage(kind: str) -> None:
     assert_close(*(gradients(states, initial, field) for states in pair))
 
 
+def test_what_makes_the_inputs_can_be_learned() -> None:
+    field, time, tableau = random_field("one layer", n_inputs=1), observed_times("own"), RUNGE_KUTTA["rk4"]
+    size, initial = torch.tensor(0.7, dtype=torch.float64, requires_grad=True), initial_states(field)
+
+    def inputs(t: Tensor, inside: Tensor | None = None) -> Tensor:
+        return size * sine_input(t, inside)
+
+    found = [s.integrate(field, initial, time, inputs, 0.3) for s in (RolloutSolver(tableau), RungeKuttaSolver(tableau))]
+    assert_close(*([torch.autograd.grad(states.sum(), size)[0]] for states in found))
+
+
 def test_single_precision_is_kept() -> None:
     results = []
     for dtype in (torch.float32, torch.float64):
