@@ -182,7 +182,9 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None]) -> list[str
         if label not in table.columns:
             raise missing_column(label, table.columns, "time, trajectory or input")
     labels = [str(label) for label in table.columns]
-    beside = [label for label in labels for suffix in (TRUE_SUFFIX, NOISE_SUFFIX) if label.endswith(suffix) and label[: -len(suffix)] in labels]
+    beside = [
+        label for label in labels for suffix in (TRUE_SUFFIX, NOISE_SUFFIX) if label.endswith(suffix) and label[: -len(suffix)] in labels
+    ]
     simulated = any(label.endswith(TRUE_SUFFIX) for label in beside)  # then a state that was not observed is there as well
     states = []
     for label in labels:
