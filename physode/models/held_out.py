@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from physode.errors import DataError
 from physode.models.dynamics import LearnedDynamics
@@ -32,13 +33,13 @@ def check_held_out(layout: Layout, validation: xr.Dataset) -> None:
         raise DataError(f"validation record: {error}") from error
 
 
-def misfit(dynamics: LearnedDynamics, validation: xr.Dataset) -> float:
-    """Root mean square error of the forecast of the last three quarters of each held-out trajectory, in standard deviations."""
+def misfit(dynamics: LearnedDynamics, validation: xr.Dataset, spread: NDArray[np.float64]) -> float:
+    """Root mean square error of the forecast of the last three quarters of each held-out trajectory, over the spread of each state."""
     names, warmup = dynamics.layout.observed, _warmup(validation)
     data = values(validation, names)
     error = (values(dynamics.predict(validation, warmup), names) - data)[:, warmup:]
     error[np.isnan(error) & np.isfinite(data[:, warmup:])] = np.inf  # a forecast that ran away is no forecast
-    return float(np.sqrt(np.nanmean((error / dynamics.scaling.scale[list(dynamics.layout.index)]) ** 2)))
+    return float(np.sqrt(np.nanmean((error / spread) ** 2)))
 
 
 def _warmup(validation: xr.Dataset) -> int:

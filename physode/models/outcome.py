@@ -30,9 +30,11 @@ def outcome(
     fitted: Fitted,
     layout: Layout,
     scaling: Scaling,
+    spread: Array,
     ds: xr.Dataset,
     *,
     scheduled: bool,
+    judged: bool,
     reason: str,
     history: Mapping[str, list[float | int | str]],
     seconds: float,
@@ -45,32 +47,36 @@ def outcome(
         Of one member.
     layout : Layout
     scaling : Scaling
+    spread : ndarray, shape (n_observed,)
+        What residuals are compared with.
     ds : Dataset
         The record, on one clock.
     scheduled : bool
         Whether the optimiser goes through a schedule of `max_iterations` steps, at whose end nothing is left to gain.
+    judged : bool
+        Whether a validation record chose the windows.
     reason : str
         What a callback said when it stopped the fit.
     history : mapping
     seconds : float
     """
     status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
-    intervals, gaps = int(fitted.intervals[0]), np.diff(times(ds), axis=1)
+    intervals = int(fitted.intervals[0])
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
-    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *_residuals(fitted, layout, scaling, ds)]
+    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *_residuals(fitted, layout, scaling, spread, ds)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations")
     return FitResult(
         success=(status == "converged" or (scheduled and status == "max_iterations")) and not any(doubts),
         status=status,
-        message=" ".join(filter(None, [_ended(status, scheduled, reason), *doubts, _windows(intervals) if cut else ""])),
+        message=" ".join(filter(None, [_ended(status, scheduled, reason), *doubts, _windows(intervals, judged) if cut else ""])),
         nfev=fitted.n_evaluations,
         n_iterations=int(fitted.n_iterations[0]),
         wall_time=seconds,
         loss=loss,
         noise_std=dict(zip(layout.observed, noise.tolist(), strict=True)),
         solver_error=solver_error,
-        window=float(intervals * np.nanmedian(gaps)),
+        window=_duration(times(ds), intervals),
         history=history,
     )
 
@@ -105,7 +111,7 @@ def _free_run(excursion: float) -> str:
     )
 
 
-def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset) -> list[str]:
+def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, spread: Array, ds: xr.Dataset) -> list[str]:
     """One sentence for each observed state that the model does not follow."""
     index = list(layout.index)
     states = fitted.states[0].cpu().double().numpy()[..., index] * scaling.scale[index] + scaling.mean[index]
@@ -113,7 +119,7 @@ def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset)
     squares = (states - values(ds, layout.observed)) ** 2 * (1.0 if weight is None else weight)
     residuals = np.sqrt(np.nanmean(squares, axis=(0, 1)))
     out = []
-    for name, residual, size, noise in zip(layout.observed, residuals, scaling.scale[index], stated, strict=True):
+    for name, residual, size, noise in zip(layout.observed, residuals, spread, stated, strict=True):
         if noise and residual > max(AS_STATED * noise, CLOSE * size):
             beside = f", {residual / noise:.2g} times the stated noise"
             otherwise = f"or the noise is larger than {name}_noise_std says"
@@ -130,8 +136,16 @@ def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, ds: xr.Dataset)
     return out
 
 
-def _windows(intervals: int) -> str:
-    return (
-        f"Trajectories were fitted in windows of {intervals} intervals, not whole: longer ones could not be followed, as in "
-        "chaos or when the model cannot represent the motion."
-    )
+def _windows(intervals: int, judged: bool) -> str:
+    why = "longer ones could not be followed, as in chaos or when the model cannot represent the motion"
+    if judged:
+        why = f"of the fits that could be, this one forecast the validation record best, or {why}"
+    return f"Trajectories were fitted in windows of {intervals} intervals, not whole: {why}."
+
+
+def _duration(time: Array, intervals: int) -> float:
+    """Duration of the longest window of so many intervals, as `cut_windows` cuts them."""
+    last = np.isfinite(time).sum(axis=1, keepdims=True) - 1
+    starts = np.minimum(np.arange(0, time.shape[1], max(intervals, 1)), last)
+    ends = np.minimum(starts + intervals, last)
+    return float((np.take_along_axis(time, ends, axis=1) - np.take_along_axis(time, starts, axis=1)).max())

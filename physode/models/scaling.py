@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physode.training.smoothing import Smoothed
+from physode.training.stages import FEW_MEASURED
 
-__all__ = ["Scaling", "measure"]
+__all__ = ["Scaling", "measure", "spreads"]
 
 Array = NDArray[np.float64]
 
@@ -54,3 +55,18 @@ def measure(values: Array, smoothed: Smoothed) -> tuple[Array, Array, float]:
     first, value = smoothed.first[..., moves], smoothed.value[..., moves]
     rate = np.sqrt(np.nanmean(first**2, axis=axes)) / np.nanstd(value, axis=axes)
     return mean, scale, float(1 / np.sqrt(np.mean(rate**2)))
+
+
+def spreads(values: Array, scale: Array) -> Array:
+    """Standard deviation of each observed state, which errors are told in; the model's scale where too few measurements tell it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (trajectories, observations, n_observed)
+        The measurements.
+    scale : ndarray, shape (n_observed,)
+        Of some models it is not the standard deviation: units of positions and momenta, or of velocities, depend on each other.
+    """
+    counts, found = np.isfinite(values).sum(axis=1), np.nanstd(values, axis=(0, 1))
+    few = counts.sum(axis=0) < FEW_MEASURED * (counts > 0).sum(axis=0)
+    return np.where(few | (found == 0), scale, found)

@@ -26,7 +26,7 @@ from physode.models.identity import identity
 from physode.models.layout import Layout
 from physode.models.options import finite_number
 from physode.models.outcome import outcome
-from physode.models.scaling import Scaling, measure
+from physode.models.scaling import Scaling, measure, spreads
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.training.batch import Batch, stack_records
 from physode.training.equations import is_dual
@@ -136,6 +136,7 @@ def train(
     raw = [_smoothed(record, layout) for record in records]
     scaling = _scaling(model, layout, ds, raw[0])
     _refuse_constant(layout, scaling)
+    spread = spreads(values(ds, layout.observed), scaling.scale[list(layout.index)])
     place = model._place
     batch = stack_records([encode(record, layout, scaling) for record in records]).to(**place)
     guesses = [_guess(model, layout, scaling, raw[min(k, len(raw) - 1)], ds, np.random.default_rng(seed)) for k, seed in enumerate(seeds)]
@@ -177,7 +178,7 @@ def train(
         settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
         frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
 
-        judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation)
+        judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation, spread)
         fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge, journal, check_time)
     lost = torch.nonzero(~fitted.loss.isfinite() & (fitted.status <= STATUSES.index("converged")))[:, 0].tolist()
     if lost:
@@ -185,10 +186,10 @@ def train(
         where = _lost_window(frame.dynamics(lost[0], one), one, batch, guess.states[lost[0]], ds)
         raise FitError(f"no windows of the record could be integrated with the warm-started field{where}.")
     seconds, out = before + clock.perf_counter() - started, []
-    how: dict[str, Any] = {"scheduled": optimizer == "adam", "reason": "".join(reasons), "seconds": seconds}
+    how: dict[str, Any] = {"scheduled": optimizer == "adam", "judged": judge is not None, "reason": "".join(reasons), "seconds": seconds}
     for member, history in enumerate(told["histories"]):
         one, record = fitted.of(member), records[min(member, len(records) - 1)]
-        out.append((frame.dynamics(member, one), outcome(one, layout, scaling, record, history=history, **how)))
+        out.append((frame.dynamics(member, one), outcome(one, layout, scaling, spread, record, history=history, **how)))
     return out
 
 
@@ -264,7 +265,8 @@ def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed
     given = noise_levels(ds, layout.observed)[0]
     known = given > 0
     noise = np.where(known, given, raw.noise) / scale
-    parts = (states[None], slopes[None], noise[None], known, model._initial_precision(layout))
+    spread = spreads(values(ds, layout.observed), scale) / scale
+    parts = (states[None], slopes[None], noise[None], known, model._initial_precision(layout), spread)
     return Guess(*(torch.from_numpy(part) for part in parts))
 
 

@@ -52,6 +52,8 @@ class Guess:
     known_noise : Tensor of bool, shape (n_observed,)
     initial_precision : Tensor, shape (n_states,)
         Prior precision of the components of an initial state around the guess.
+    spread : Tensor, shape (n_observed,)
+        Standard deviation of what was measured, scaled: 1 where a state's scale is that, as in most models.
     """
 
     states: Tensor
@@ -59,6 +61,7 @@ class Guess:
     noise: Tensor
     known_noise: Tensor
     initial_precision: Tensor
+    spread: Tensor
 
 
 def stack_guesses(guesses: Sequence[Guess], device: torch.device, dtype: torch.dtype) -> Guess:
@@ -66,7 +69,8 @@ def stack_guesses(guesses: Sequence[Guess], device: torch.device, dtype: torch.d
     states, derivatives, noise = (
         torch.cat([getattr(guess, name) for guess in guesses]).to(device, dtype) for name in ("states", "derivatives", "noise")
     )
-    return Guess(states, derivatives, noise, guesses[0].known_noise.to(device), guesses[0].initial_precision.to(device, dtype))
+    precision, spread = (part.to(device, dtype) for part in (guesses[0].initial_precision, guesses[0].spread))
+    return Guess(states, derivatives, noise, guesses[0].known_noise.to(device), precision, spread)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import xarray as xr
 import physode
 from physode.models.layout import plain_layout
 from physode.models.outcome import outcome
-from physode.models.scaling import Scaling, measure
+from physode.models.scaling import Scaling, measure, spreads
 from physode.training.fitted import STATUSES, Fitted
 from physode.training.result import FitResult
 from physode.training.smoothing import smooth
@@ -21,7 +21,7 @@ from physode.trajectories import times, values
 TIME = np.linspace(0.0, 10.0, 60)
 
 
-def told(ds: xr.Dataset, states: np.ndarray, **other: Any) -> FitResult:
+def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, **other: Any) -> FitResult:
     """What is said of a converged fit whose states, in the record's units, are these."""
     layout = plain_layout(ds)
     data = values(ds, layout.observed)
@@ -41,7 +41,9 @@ def told(ds: xr.Dataset, states: np.ndarray, **other: Any) -> FitResult:
         "status": number * STATUSES.index("converged"),
         "n_iterations": number,
     }
-    return outcome(Fitted(**{**parts, **other}), layout, scaling, ds, scheduled=False, reason="", history={}, seconds=1.0)
+    return outcome(
+        Fitted(**{**parts, **other}), layout, scaling, scaling.scale, ds, scheduled=False, judged=judged, reason="", history={}, seconds=1.0
+    )
 
 
 def waves(noise: float = 0.0, stated: float | None = None) -> tuple[xr.Dataset, np.ndarray]:
@@ -96,7 +98,16 @@ def test_only_records_that_could_have_been_fitted_whole_are_said_to_be_cut() -> 
     long = physode.from_numpy(t, np.sin(t)[:, None], ["x"])
     states = np.sin(t)[None, :, None]
     assert told(long, states, intervals=torch.tensor([1000])).message == "The fit converged."
-    assert "windows of 333 intervals, not whole" in told(long, states, intervals=torch.tensor([333])).message
+    assert "windows of 333 intervals, not whole: longer ones" in told(long, states, intervals=torch.tensor([333])).message
+    assert "not whole: of the fits that could be" in told(long, states, judged=True, intervals=torch.tensor([333])).message
+
+
+def test_a_window_of_uneven_times_is_as_long_as_its_times_say() -> None:
+    t = np.array([0.0, 1.0, 3.0, 7.0, 8.0, 9.5])
+    ds = physode.from_numpy([t, t[:3] + 100.0], [np.sin(t), np.sin(t[:3])], ["x"])
+    states = ds["x"].values[..., None]
+    durations = {n: told(ds, states, intervals=torch.tensor([n])).window for n in (0, 1, 2, 5)}
+    assert durations == {0: 0.0, 1: 4.0, 2: 5.0, 5: 9.5}
 
 
 def test_what_else_to_doubt() -> None:
@@ -111,6 +122,26 @@ def test_what_else_to_doubt() -> None:
 def test_a_model_without_a_state_that_it_needs_says_so() -> None:
     result = physode.NeuralODE(hidden=(2,), max_iterations=5).fit(physode.from_numpy(TIME, np.sin(TIME), ["x"])).result_
     assert not result.success and "The residual of x" in result.message
+
+
+def test_errors_are_told_in_standard_deviations_where_the_scales_are_others() -> None:
+    """The units of two pairs of a Hamiltonian field hang together, and the first pair moves a hundred times less and decays."""
+    t = np.linspace(0.0, 12.0, 60)
+    slow, fast = np.exp(-0.3 * t) * np.stack([np.cos(1.6 * t), -1.6 * np.sin(1.6 * t)]), np.stack([np.cos(t), -np.sin(t)])
+    roles = {"q1": "position", "p1": "momentum of q1", "q2": "position", "p2": "momentum of q2"}
+    ds = physode.from_numpy(t, np.concatenate([0.01 * slow, fast]).T, list(roles), roles=roles)
+    model = physode.HamiltonianNeuralODE(hidden=(4,), max_iterations=6).fit(ds)
+    data = values(ds, list(roles))
+    errors = np.sqrt(np.mean(((values(model.predict(ds), list(roles)) - data) / data.std((0, 1))) ** 2, axis=(0, 1)))
+    assert errors[0] > 0.5 and errors[2] < 0.01
+    assert model.result_.loss == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.1)
+    assert not model.result_.success and "The residual of q1" in model.result_.message
+
+
+def test_a_state_that_few_measurements_tell_of_keeps_the_scale_of_its_model() -> None:
+    data = np.stack([np.sin(TIME), 1e-3 * np.cos(TIME), np.zeros(len(TIME))], axis=-1)[None]
+    data[0, 3:, 1] = np.nan
+    assert spreads(data, np.array([5.0, 6.0, 7.0])) == pytest.approx([np.std(data[..., 0]), 6.0, 7.0])
 
 
 def test_states_are_scaled_by_their_measurements() -> None:

@@ -48,6 +48,7 @@ def guess_from(states: Tensor, noise: float = 0.05, *, known: bool = False) -> G
         torch.full((1, 2), noise, dtype=torch.float64),
         torch.full((2,), known),
         torch.full((2,), 1.0, dtype=torch.float64),
+        torch.ones(2, dtype=torch.float64),
     )
 
 
