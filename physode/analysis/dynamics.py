@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import DataError
 
-__all__ = ["Array", "Dynamics", "Predictor", "initial_array", "unit_of"]
+__all__ = ["Array", "Dynamics", "Learned", "Predictor", "initial_array", "unit_of"]
 
 Array = NDArray[np.float64]
 
@@ -63,6 +63,15 @@ class Predictor(Protocol):
 
     def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
         """Trajectories of all model states on the record's coordinates."""
+        ...
+
+
+@runtime_checkable
+class Learned(Dynamics, Predictor, Protocol):
+    """A fitted model that knows its slopes along a record, whose inputs may drive it."""
+
+    def vector_field(self, ds: xr.Dataset, states: xr.Dataset | None = None) -> xr.Dataset:
+        """Slopes ``d<state>_dt`` along states on the record's observations, by default the prediction."""
         ...
 
 

@@ -16,7 +16,7 @@ from physode.analysis.integrate import integrate
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
 
-__all__ = ["energy_drift"]
+__all__ = ["common_span", "energy_drift"]
 
 _N_TIMES: Final = 201
 
@@ -46,7 +46,8 @@ def energy_drift(
         A System's energy, a function from (batch, state) to (batch,) in the order of ``dynamics.states``, or the name of
         such a function of the dynamics itself: one of its ``invariants``, or a method, such as a model's ``"hamiltonian"``.
     time : array_like, optional
-        Times of the result, increasing. Default: the record's, or 201 from 0 to 100 ``dynamics.time_scale``.
+        Times of the result, increasing. Default: the record's, or 201 from 0 to 100 ``dynamics.time_scale``. Where trajectories have
+        times of their own, the default covers the longest of them, from their common start, or from 0 where they start one by one.
     scale : float, optional
         What drift is measured by, in units of energy. Default: twice the standard deviation of the energy over states whose
         coordinates are drawn independently of each other from the record (from the trajectories of the energy's System where
@@ -123,8 +124,15 @@ def _time_grid(dynamics: Dynamics, ds: xr.Dataset | None, time: ArrayLike | None
         return np.linspace(0.0, 100 * dynamics.time_scale, _N_TIMES)
     if time_dim(ds) == "time":
         return np.asarray(ds["time"].values, dtype=np.float64)
+    start, duration = common_span(ds)
+    return np.linspace(start, start + duration, ds.sizes["obs"])
+
+
+def common_span(ds: xr.Dataset) -> tuple[float, float]:
+    """Where the trajectories of a record start together, 0 where each starts at a time of its own; and how long the longest is."""
     every = times(ds)
-    return np.linspace(float(np.nanmin(every)), float(np.nanmax(every)), every.shape[1])
+    first = every[:, 0]
+    return float(first[0]) if np.ptp(first) == 0 else 0.0, float(np.nanmax(every - first[:, None]))
 
 
 def _scale(dynamics: Dynamics, source: EnergySource, ds: xr.Dataset | None, prediction: xr.Dataset | None, path: Array) -> float:

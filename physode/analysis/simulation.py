@@ -45,7 +45,7 @@ def simulation_error(model: Predictor, ds: xr.Dataset, warmup: int | None) -> xr
     xarray.Dataset
         Over ``state`` and ``trajectory``: ``rmse`` in the units of the state (coordinate ``units``) and ``scored``, the number of
         measured samples that it is taken over. Over ``state``: ``r2``, the coefficient of determination over all trajectories. The
-        attribute ``warmup`` says the window (0 for None). Only measured states are scored.
+        attribute ``warmup`` says the window (0 for None). Only states that were measured after the window are scored.
 
     Raises
     ------
@@ -75,14 +75,15 @@ def simulation_error(model: Predictor, ds: xr.Dataset, warmup: int | None) -> xr
     if warmup is not None and isinstance(model, _Remembers):
         _refuse_seen(model.seen(ds, warmup), ds, warmup)
     made = model.predict(ds, warmup=warmup)
-    names = [name for name in state_names(ds) if name in made.data_vars and ds[name].notnull().any()]
+    states = [name for name in state_names(ds) if name in made.data_vars]
+    names = [name for name in states if np.isfinite(values(ds, [name])[:, start:]).any()]
+    if not names:
+        all_of_them = ", ".join(map(repr, states))
+        raise DataError(f"no measured sample of {all_of_them} is left after a window of {start}; give a shorter one, or a longer record.")
     measured, simulated = values(ds, names)[:, start:], values(made, names)[:, start:]
     with np.errstate(over="ignore"):
         squares = (measured - simulated) ** 2
     scored = np.isfinite(measured).sum(axis=1)
-    for name, count in zip(names, scored.sum(axis=0), strict=True):
-        if not count:
-            raise DataError(f"no measured sample of {name!r} is left after a window of {start}; give a shorter one, or a longer record.")
     lost = np.isnan(simulated) & np.isfinite(measured)
     total = np.nansum(np.where(lost, np.inf, squares), axis=1)
     spread = np.nansum((measured - np.nanmean(measured, axis=(0, 1))) ** 2, axis=(0, 1))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
+from physode.analysis.dynamics import Array, Dynamics, Learned, Predictor, unit_of
 from physode.analysis.unit_algebra import multiply_units
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
@@ -87,16 +87,17 @@ def recover(model: Dynamics, prediction: xr.Dataset, ds: xr.Dataset, positions: 
     absent = [name for name in positions if name not in model.states]
     if absent:
         raise DataError(f"{model.name!r} has no state {', '.join(absent)}, only {', '.join(model.states)}; compare it on a record it fits.")
-    if not isinstance(model, Predictor):
-        rate = _field_at(model, prediction)
-        return "time derivative of the position", [rate[..., model.states.index(name)] for name in positions]
-    own: Mapping[str, str] = {str(series.attrs.get("time_derivative_of")): str(name) for name, series in prediction.data_vars.items()}
-    if all(name in own for name in positions):
-        return "velocity", [values(prediction, [own[name]])[..., 0] for name in positions]
-    augmented = [str(name) for name, series in prediction.data_vars.items() if series.attrs.get("role") == "augmented"]
-    if augmented:
-        none = np.full((ds.sizes["trajectory"], ds.sizes[time_dim(ds)]), np.nan)
-        found = [values(prediction, [name])[..., 0] for name in augmented[: len(positions)]]
-        return "augmented state", found + [none] * (len(positions) - len(found))
+    if isinstance(model, Predictor):
+        own: Mapping[str, str] = {str(series.attrs.get("time_derivative_of")): str(name) for name, series in prediction.data_vars.items()}
+        if all(name in own for name in positions):
+            return "velocity", [values(prediction, [own[name]])[..., 0] for name in positions]
+        augmented = [str(name) for name, series in prediction.data_vars.items() if series.attrs.get("role") == "augmented"]
+        if augmented:
+            none = np.full((ds.sizes["trajectory"], ds.sizes[time_dim(ds)]), np.nan)
+            found = [values(prediction, [name])[..., 0] for name in augmented[: len(positions)]]
+            return "augmented state", found + [none] * (len(positions) - len(found))
+    if isinstance(model, Learned):
+        slopes = model.vector_field(ds, prediction)
+        return "time derivative of the position", [values(slopes, [f"d{name}_dt"])[..., 0] for name in positions]
     rate = _field_at(model, prediction)
     return "time derivative of the position", [rate[..., model.states.index(name)] for name in positions]

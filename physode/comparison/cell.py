@@ -18,7 +18,7 @@ from physode.comparison.metrics import score_splits
 from physode.comparison.replay import energy_series, velocity_series
 from physode.comparison.store import CellStore
 from physode.systems import System
-from physode.trajectories import input_names, input_values, select_split, values
+from physode.trajectories import select_split
 
 __all__ = ["CELL_FILE", "MODEL_FILE", "Cell", "make_cell", "read_cell", "run_cell"]
 
@@ -133,7 +133,7 @@ def run_cell(cell: Cell, record: xr.Dataset, system: System | None, root: str, n
         prediction = predict_all(model, record)
         groups = {
             "predictions": prediction,
-            "vector_field": _slopes(model, prediction, record),
+            "vector_field": model.vector_field(record, prediction),
             "training": _training(model.result_.history),
             "metrics": score_splits(model, record, prediction),
             "models": _facts(cell, model),
@@ -159,24 +159,6 @@ def read_cell(cell: Cell, root: str) -> dict[str, xr.Dataset]:
     """Read the groups of a finished cell."""
     tree = read_tree(CellStore(root).folder(cell.config) / CELL_FILE)
     return {name: tree[name].to_dataset() for name in tree.children}
-
-
-def _slopes(model: Any, prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset:
-    """Evaluate the learned vector field along the predictions that were made, under the names of `model.vector_field`."""
-    z, inputs = values(prediction, model.states), input_names(record)
-    flat = z.reshape(-1, z.shape[-1])
-    u = [input_values(record, inputs).reshape(-1, len(inputs))] if inputs else []
-    slopes = model.rhs(0.0, flat, *u).reshape(z.shape)
-    units = model.units
-    variables = {
-        f"d{name}_dt": (
-            prediction[name].dims,
-            slopes[..., k],
-            {"units": f"{units[name]} / ({units['time']})", "long_name": f"slope of {name}"},
-        )
-        for k, name in enumerate(model.states)
-    }
-    return xr.Dataset(variables, prediction.coords)
 
 
 def _training(history: Mapping[str, Any]) -> xr.Dataset:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from physode.comparison.assemble import assemble
@@ -21,10 +20,10 @@ from physode.comparison.forecast import with_split
 from physode.comparison.store import CellStore
 from physode.comparison.table import summary
 from physode.comparison.truth import Truth, resolve_truth
-from physode.errors import PhysodeError
-from physode.models.options import whole_number
+from physode.errors import DataError, PhysodeError
+from physode.models.options import seed_numbers
 from physode.systems import System
-from physode.trajectories import validate
+from physode.trajectories import input_names, validate
 
 __all__ = ["compare"]
 
@@ -95,10 +94,12 @@ def compare(
     True
     """
     chosen = _models(models)
-    numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else [whole_number("seed", seed, 0) for seed in seeds]
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise PhysodeError(f"seeds is {seeds!r}; give a positive number of seeds, or different whole numbers.")
+    numbers = seed_numbers(seeds)
     record, known = resolve_truth(with_split(validate(ds)), truth)
+    if lyapunov and (driving := input_names(record)):
+        raise DataError(
+            f"lyapunov=True is for fields by themselves, and the models of this record are driven by {', '.join(driving)}; leave it False."
+        )
     folder = None if directory is None else ResultFolder(directory, force=force)
     cells = [make_cell(label, model, seed, record, known.system, lyapunov=lyapunov) for label, model in chosen.items() for seed in numbers]
     settings = {"models": list(chosen), "seeds": numbers, "lyapunov": lyapunov}

@@ -9,10 +9,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.analysis import energy_drift, recovered_velocity
-from physode.analysis.dynamics import Dynamics
+from physode.analysis.dynamics import Learned
+from physode.analysis.energy import common_span
 from physode.errors import DataError
 from physode.systems import System
-from physode.trajectories import input_names, time_dim, times, true_states
+from physode.trajectories import input_names, time_dim, true_states
 
 __all__ = ["ENERGY_HORIZON", "Replay", "energy_series", "velocity_series"]
 
@@ -31,13 +32,13 @@ class Replay:
 
     Parameters
     ----------
-    model : Dynamics
+    model : Learned
         The fitted model.
     prediction : xarray.Dataset
         Its states on the coordinates of the whole record.
     """
 
-    def __init__(self, model: Dynamics, prediction: xr.Dataset) -> None:
+    def __init__(self, model: Learned, prediction: xr.Dataset) -> None:
         self._model, self._prediction = model, prediction
         self.name: str = model.name
         self.states: tuple[str, ...] = tuple(model.states)
@@ -45,6 +46,7 @@ class Replay:
         self.time_scale: float = model.time_scale
         self.rhs, self.jvp = model.rhs, model.jvp
         self.divergence, self.sample_states = model.divergence, model.sample_states
+        self.vector_field = model.vector_field
 
     def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
         """Return the stored prediction at the samples of `ds`; `warmup` was decided when it was made."""
@@ -70,7 +72,7 @@ def _same_times(found: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(picked, {"trajectory": ds["trajectory"], "time": ds["time"]})
 
 
-def velocity_series(model: Dynamics, prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset | None:
+def velocity_series(model: Learned, prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset | None:
     """Set the recovered beside the true velocities, on the coordinates of the record.
 
     Returns
@@ -87,7 +89,7 @@ def velocity_series(model: Dynamics, prediction: xr.Dataset, record: xr.Dataset)
         return None
 
 
-def energy_series(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, system: System | None) -> xr.Dataset | None:
+def energy_series(model: Learned, prediction: xr.Dataset, part: xr.Dataset, system: System | None) -> xr.Dataset | None:
     """Follow the true system's energy along the learned dynamics, for ten times the length of the record.
 
     Returns
@@ -100,9 +102,8 @@ def energy_series(model: Dynamics, prediction: xr.Dataset, part: xr.Dataset, sys
     if system is None or not system.conserves_energy or input_names(part):
         return None
     few = part.isel(trajectory=slice(_ENERGY_TRAJECTORIES))
-    grid = times(few)
-    start, end = float(np.nanmin(grid)), float(np.nanmax(grid))
-    horizon = np.linspace(start, start + ENERGY_HORIZON * (end - start), _ENERGY_TIMES)
+    start, duration = common_span(few)
+    horizon = np.linspace(start, start + ENERGY_HORIZON * duration, _ENERGY_TIMES)
     try:
         found = energy_drift(Replay(model, prediction), few, energy=system, time=horizon)
     except DataError:

@@ -158,7 +158,10 @@ class LearnedDynamics:
         n_inputs = len(self.layout.inputs)
         if n_inputs and u is None:
             names = ", ".join(self.layout.inputs)
-            raise PhysodeError(f"this model is driven by {names}; give their values as u, shape (batch, {n_inputs}).")
+            raise PhysodeError(
+                f"this model is driven by {names}; give their values as u, shape (batch, {n_inputs}). An analysis of the field by itself, "
+                "such as that of its energy or its Lyapunov exponents, is for models without inputs."
+            )
         raw = np.zeros((len(z), 0)) if u is None else np.asarray(u, dtype=np.float64)
         return self._tensor(scaled), self._tensor((raw - self.scaling.input_mean) / self.scaling.input_scale)
 

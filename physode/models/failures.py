@@ -52,7 +52,7 @@ def warn_of_failures(dynamics: LearnedDynamics, result: xr.Dataset, ds: xr.Datas
         f" ({len(rows) - 1} more trajectories failed: {', '.join(repr(labels[k]) for k in rows[1 : SHOWN + 1])})" if len(rows) > 1 else ""
     )
     row, column = int(rows[0]), max(int(lost[rows[0]].argmax()) - 1, 0)
-    u = input_values(ds, dynamics.layout.inputs)[row]
+    u = input_values(dynamics.layout.as_fitted(ds), dynamics.layout.inputs)[row]
     text = describe(dynamics, labels[row], time[row, : column + 1], states[row, : column + 1], u[: column + 1], more)
     warnings.warn(f"{text}. Its later values are missing.", SimulationWarning, stacklevel=3)
 

@@ -193,17 +193,29 @@ class FittedModel:
         warn_of_failures(self._fitted(), result, drive)
         return result
 
-    def vector_field(self, ds: xr.Dataset) -> xr.Dataset:
-        """Slopes d<state>_dt of all states along the prediction of a record."""
-        dynamics, states = self._fitted(), self.predict(ds)
+    def vector_field(self, ds: xr.Dataset, states: xr.Dataset | None = None) -> xr.Dataset:
+        """Slopes d<state>_dt of all states along a record.
+
+        Parameters
+        ----------
+        ds : xarray.Dataset
+            Gives the inputs.
+        states : xarray.Dataset, optional
+            All states of the model on the observations of `ds`. Default: what `predict` gives.
+        """
+        dynamics, states = self._fitted(), self.predict(ds) if states is None else states
         z = values(states, self.states)
         names = dynamics.layout.inputs
-        u = input_values(ds, names).reshape(-1, len(names)) if names else None
+        u = input_values(dynamics.layout.as_fitted(ds), names).reshape(-1, len(names)) if names else None
         slopes = self.rhs(0.0, z.reshape(-1, z.shape[-1]), u).reshape(z.shape)
         units = self.units
         return xr.Dataset(
             {
-                f"d{name}_dt": (states[name].dims, slopes[..., k], {"units": f"{units[name]} / ({units['time']})", "role": "slope"})
+                f"d{name}_dt": (
+                    states[name].dims,
+                    slopes[..., k],
+                    {"units": f"{units[name]} / ({units['time']})", "role": "slope", "long_name": f"slope of {name}"},
+                )
                 for k, name in enumerate(self.states)
             },
             coords=states.coords,

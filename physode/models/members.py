@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from physode.errors import PhysodeError
 from physode.models.base import AbstractModel
-from physode.models.options import whole_number
+from physode.models.options import seed_numbers
 from physode.models.train import train
 from physode.training.result import Progress
 from physode.trajectories import validate
@@ -77,10 +75,9 @@ def fit_seeds(
     >>> [models[seed].score(ds) > 0.99999 for seed in models]
     [True, True, True]
     """
-    numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else [whole_number("seed", seed, 0) for seed in seeds]
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise PhysodeError(f"seeds are {numbers}; give at least one, and each once.")
-    return fit_records(model, [ds], numbers, progress=progress, callback=callback, time_budget=time_budget, checkpoint=checkpoint)
+    return fit_records(
+        model, [ds], seed_numbers(seeds), progress=progress, callback=callback, time_budget=time_budget, checkpoint=checkpoint
+    )
 
 
 def fit_records(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 from physode.errors import PhysodeError
 
-__all__ = ["finite_number", "layer_widths", "whole_number"]
+__all__ = ["finite_number", "layer_widths", "seed_numbers", "whole_number"]
 
 
 def whole_number(name: str, value: Any, least: int, also: str = "") -> int:
@@ -42,6 +43,28 @@ def whole_number(name: str, value: Any, least: int, also: str = "") -> int:
     if found is None or found < least:
         raise PhysodeError(f"{name} is {value!r}; give a whole number, {least} or more{also}.")
     return found
+
+
+def seed_numbers(seeds: Any) -> list[int]:
+    """List so many seeds (0, 1, ...), or those that are given.
+
+    Raises
+    ------
+    PhysodeError
+        If they are anything else, none, or one of them twice.
+
+    Examples
+    --------
+    >>> seed_numbers(3), seed_numbers([4, 2])
+    ([0, 1, 2], [4, 2])
+    """
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+        numbers = [whole_number("seed", seed, 0) for seed in seeds]
+    else:
+        numbers = list(range(whole_number("seeds", seeds, 1, ", or different ones in a list")))
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise PhysodeError(f"the seeds are {numbers}; give at least one, and each once.")
+    return numbers
 
 
 def finite_number(name: str, value: Any, *, zero: bool = False) -> float:

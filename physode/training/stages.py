@@ -12,6 +12,7 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.fields.members import get_theta, set_theta, stack
+from physode.solvers.adaptive import AdaptiveSolver
 from physode.solvers.base import AbstractSolver
 from physode.solvers.fixed import RungeKuttaSolver
 from physode.training.batch import Batch
@@ -221,7 +222,8 @@ class Stages:
         initial = fill_in(self.stacked, seen, drawn, found, self.observed, prior.mean, prior.precision, variance, self.max_step)
         states = self._integrate(self.settings.solver, windows, initial, self.max_step, members)
         self.fitted.states[members] = windows.spread(states, self.fitted.states[members])
-        self.fitted.loss[members] = self._squares(windows, states, members).flatten(1).nanmean(1).sqrt()
+        squares = self._squares(windows, states, members) / self.guess.spread.square()
+        self.fitted.loss[members] = squares.flatten(1).nanmean(1).sqrt()
 
     def _squares(self, windows: Windows, states: Tensor, members: Tensor) -> Tensor:
         """Squared residuals, (members, windows, length, n_observed); NaN where nothing was measured."""
@@ -266,7 +268,7 @@ class Stages:
     ) -> Tensor:
         """Take over where a stage stands, but for members that follow the record much worse than the stage before; tell who did not."""
         self.running = None
-        loss = _losses(problem, point)
+        loss = self._losses(problem, point)
         self.fitted.n_evaluations += problem.n_evaluations
         went_well = ~_much_worse(loss, before)
         taken, fitted, rows = members[went_well], self.fitted, torch.nonzero(went_well)[:, 0]
@@ -294,7 +296,7 @@ class Stages:
         for _ in range(MOST_HALVINGS):
             error, loss = self.fitted.solver_error[members], self.fitted.loss[members]
             members = members[error > (SMALL_SOLVER_ERROR * loss).clamp(min=NEGLIGIBLE)]
-            if not len(members) or not isinstance(self.settings.solver, RungeKuttaSolver):
+            if not len(members) or isinstance(self.settings.solver, AdaptiveSolver):  # which chooses its steps
                 return
             self.max_step /= 2
             again = [self.shoot(intervals, group, whole=True) for intervals, group in self._by_length(members)]
@@ -336,7 +338,7 @@ class Stages:
             solver, step = self.settings.solver, float(self.fitted.max_step[group[0]])
             finer, small_step = solver.sharpened(step, REFINEMENT)
             coarse, fine = (self._integrate(one, windows, initial, h, group) for one, h in ((solver, step), (finer, small_step)))
-            difference = (coarse - fine)[:, windows.batch.mask.any(-1)][..., list(self.observed)]
+            difference = (coarse - fine)[:, windows.batch.mask.any(-1)][..., list(self.observed)] / self.guess.spread
             self.fitted.solver_error[group] = difference.square().flatten(1).mean(1).sqrt()
 
     def _optimise(
@@ -373,11 +375,16 @@ class Stages:
     def _by_curvature(self) -> bool:
         return self.settings.optimizer == "levenberg-marquardt"
 
+    def _losses(self, problem: _Problem, point: Point) -> Tensor:
+        """Root mean square residual of each member in standard deviations of what was measured; of slopes, scaled."""
+        squares = point.squares if isinstance(problem, MatchingProblem) else point.squares / self.guess.spread.square()
+        return (squares.sum(1) / problem.counts.sum()).sqrt()
+
     def _tell(self, problem: _Problem, members: Tensor, point: Point, moved: Tensor, stage: str) -> None:
         who = members[moved]
         self.fitted.n_iterations[who] += 1
         spent = self.fitted.n_evaluations + problem.n_evaluations
-        self.report(who, self.fitted.n_iterations[who], _losses(problem, point)[moved], spent, stage)
+        self.report(who, self.fitted.n_iterations[who], self._losses(problem, point)[moved], spent, stage)
 
 
 def _rare(batch: Batch) -> Tensor | None:
@@ -390,8 +397,3 @@ def _rare(batch: Batch) -> Tensor | None:
 def _much_worse(loss: Tensor, before: Tensor) -> Tensor:
     """Tell for which members a field is given up for the one before, shape (members,)."""
     return (loss > ACCEPTABLE) & (loss > WORSE * before)
-
-
-def _losses(problem: _Problem, point: Point) -> Tensor:
-    """Root mean square residual of each member, scaled."""
-    return (point.squares.sum(1) / problem.counts.sum()).sqrt()

@@ -9,6 +9,7 @@ from physode import systems
 from physode.analysis import energy_drift
 from physode.analysis.integrate import integrate
 from physode.errors import DataError, PhysodeError, UnknownNameError
+from physode.trajectories import from_numpy
 
 TIME = np.linspace(0, 10, 201)
 
@@ -30,6 +31,18 @@ def test_a_damped_oscillator_loses_the_energy_of_the_free_one():
     np.testing.assert_allclose(found.slope[0], np.polyfit(TIME, drift[0], 1)[0])
     assert found.slope.attrs["units"] == "s-1"
     assert found.energy.attrs["units"] == free.energy_units
+
+
+def test_trajectories_that_were_recorded_one_after_another_run_as_long_as_the_longest():
+    free, damped, time = systems.get("harmonic-oscillator"), systems.get("damped-oscillator"), np.linspace(0, 6, 61)
+    rows = damped.simulate(time, n_trajectories=2, seed=0)
+    states = [np.stack([rows[name].values[k, :n] for name in ("x", "v")], axis=-1) for k, n in enumerate((61, 41))]
+    found = []
+    for start in (0.0, 1000.0):
+        ds = from_numpy([time, time[:41] + start], states, ["x", "v"], roles={"x": "position", "v": "velocity of x"})
+        found.append(energy_drift(damped, ds, energy=free))
+    assert found[0]["time"].values.tolist() == found[1]["time"].values.tolist() == time.tolist()
+    np.testing.assert_array_equal(found[0]["energy"], found[1]["energy"])
 
 
 def test_scale_is_the_energy_of_a_harmonic_oscillator_and_not_zero_where_the_energy_is():

@@ -74,6 +74,10 @@ class LinearOscillator:
             out[i] = flows @ start
         return self._dataset(out, ds)
 
+    def vector_field(self, ds, states):
+        z = values(states, self.states)
+        return xr.Dataset({f"d{name}_dt": (states[name].dims, (z @ self.matrix.T)[..., k]) for k, name in enumerate(self.states)})
+
     def get_params(self):
         return {"bias": self.bias, "trouble": self.trouble, "delay": self.delay}
 

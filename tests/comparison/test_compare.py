@@ -170,11 +170,13 @@ def test_bad_questions_are_refused(record):
         compare(["sonod"], record)
     with pytest.raises(PhysodeError, match="no model was named; choose from: anode"):
         compare([], record)
-    for seeds in (0, [], [1, 1]):
-        with pytest.raises(PhysodeError, match="give a positive number of seeds, or different whole numbers"):
+    for seeds, found in ((0, "seeds is 0; give a whole number, 1 or more, or different ones"), ([1, 1], r"the seeds are \[1, 1\]; give")):
+        with pytest.raises(PhysodeError, match=found):
             compare({"m": LinearOscillator()}, record, seeds=seeds)
     with pytest.raises(PhysodeError, match="seed is -1; give a whole number, 0 or more"):
         compare({"m": LinearOscillator()}, record, seeds=[-1])
+    with pytest.raises(DataError, match="lyapunov=True is for fields by themselves, and the models of this record are driven by force"):
+        compare({"m": LinearOscillator()}, record.assign(force=(2 * record["x"]).assign_attrs(role="input")), seeds=1, lyapunov=True)
     with pytest.raises(DataError, match="has no dimension 'trajectory'"):
         compare({"m": LinearOscillator()}, xr.Dataset(), seeds=1)
 

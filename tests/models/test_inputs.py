@@ -63,6 +63,18 @@ def test_what_an_input_is_between_samples_matters(kind: str, wrong: str) -> None
     assert error("sonode", kind, wrong) > 10 * error("sonode", kind, kind)
 
 
+def test_slopes_and_velocities_of_a_driven_model_know_its_inputs() -> None:
+    said, model = record("previous", "node", 2, 1), physode.NeuralODE(hidden=(2,), max_iterations=3)
+    model.fit(said)
+    unsaid = said.assign(force=said["force"].drop_attrs().assign_attrs(role="input"))
+    slopes = model.vector_field(said)
+    xr.testing.assert_equal(slopes, model.vector_field(unsaid))
+    assert not slopes["dv_dt"].equals(model.vector_field(said.assign(force=-said["force"])))
+    alone = physode.NeuralODE(hidden=(2,), max_iterations=3).fit(said.drop_vars("v"))
+    found = physode.recovered_velocity(alone, said, truth=said)
+    np.testing.assert_array_equal(found["v_recovered"], alone.vector_field(said.drop_vars("v"))["dx_dt"])
+
+
 def test_a_simulation_takes_samples_at_times_of_their_own() -> None:
     model, clock, force = fitted("sonode", "linear", "linear"), np.array([-1.0, 0.4, 1.33, 2.6]), np.array([1.0, -1.0, 0.5, 0.0])
     time = np.linspace(0, 2.5, 26)

@@ -64,3 +64,5 @@ def test_seeds_are_checked(record: xr.Dataset) -> None:
     assert list(physode.fit_seeds(physode.NeuralODE(hidden=(1,), max_iterations=1), record, np.arange(3).max())) == [0, 1]
     with pytest.raises(PhysodeError, match=r"seeds are \[1, 1\]; give at least one, and each once"):
         physode.fit_seeds(physode.NeuralODE(), record, seeds=[1, 1])
+    with pytest.raises(PhysodeError, match=r"seeds is 2.0; give a whole number, 1 or more, or different ones in a list"):
+        physode.fit_seeds(physode.NeuralODE(), record, seeds=2.0)

@@ -8,7 +8,7 @@ import xarray as xr
 
 import physode
 from physode import systems
-from physode.analysis import simulation_error
+from physode.analysis import Persistence, simulation_error
 from physode.errors import DataError, UnknownNameError
 from physode.models.seen import RUN, digests
 from physode.trajectories import add_noise
@@ -71,6 +71,12 @@ def test_missing_samples_are_not_scored_and_trajectories_count_by_their_samples(
     gappy["x"][:, 40:] = np.nan
     with pytest.raises(DataError, match="no measured sample of 'x' is left after a window of 50"):
         simulation_error(model, gappy, warmup=50)
+
+
+def test_a_state_that_is_measured_within_the_window_alone_is_not_scored() -> None:
+    ds = systems.get("damped-oscillator").simulate(TIME, n_trajectories=2, seed=0)
+    ds["v"][:, 1:] = np.nan
+    assert simulation_error(Persistence(), ds, warmup=1)["state"].values.tolist() == ["x"]
 
 
 @pytest.mark.parametrize("part", [slice(0, 60), slice(0, 91), slice(13, 60), slice(3, 30)])
