@@ -22,11 +22,12 @@ from physode.systems.evaluation import TIME, Evaluation
 from physode.systems.exponents import exact_exponents, exact_sum
 from physode.systems.expressions import symbol
 from physode.systems.quantities import Input, Parameter, State
+from physode.systems.sampling import draw_states
 
 __all__ = ["System"]
 
 Array = NDArray[np.float64]
-Sampler = Callable[[np.random.Generator, int, Mapping[str, float]], Array]
+Sampler = Callable[[np.random.Generator, int, Mapping[str, ArrayLike]], Array]
 ParameterSampler = Callable[[np.random.Generator, int], Mapping[str, Array]]
 
 
@@ -70,7 +71,8 @@ class System:
     start : mapping of str to float
         The initial state of ``simulate(time)``.
     sampler : callable, optional
-        ``sampler(generator, n, parameters)`` draws initial states of shape (n, state) where a box of ranges will not do.
+        ``sampler(generator, n, parameters)`` draws initial states of shape (n, state) where a box of ranges will not do; each
+        parameter is one number or an array with one per state.
     parameter_sampler : callable, optional
         ``parameter_sampler(generator, n)`` draws parameters for a family of systems, one per trajectory.
     symmetries : str
@@ -303,11 +305,7 @@ class System:
         -------
         ndarray of float64, shape (n, state)
         """
-        generator = np.random.default_rng(seed)
-        if self.sampler is not None:
-            return np.asarray(self.sampler(generator, n, self.parameters), dtype=np.float64)
-        low, high = np.array([state.range for state in self.quantities], dtype=np.float64).T
-        return generator.uniform(low, high, size=(n, len(self.quantities)))
+        return draw_states(self, n, seed, self.parameters)
 
     def simulate(
         self,

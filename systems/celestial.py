@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from physode.systems.base import System
 from physode.systems.build import build
@@ -45,21 +45,23 @@ def three_body() -> System:
     )  # fmt: skip
 
 
-def _near_circular(generator: np.random.Generator, n: int, parameters: Mapping[str, float]) -> Array:
+def _near_circular(generator: np.random.Generator, n: int, parameters: Mapping[str, ArrayLike]) -> Array:
     """Draw states of equal angles around the centre of mass with nearly the speed of a circular orbit."""
-    masses = np.array([value for name, value in parameters.items() if name.startswith("m")])
-    count = len(masses)
+    given = [np.asarray(value, dtype=np.float64) for name, value in parameters.items() if name.startswith("m")]
+    masses = np.stack([np.broadcast_to(mass, n) for mass in given], axis=-1)
+    count = len(given)
     draws = generator.uniform(size=(n, 2 + count))
     angle = 2 * np.pi * (draws[:, :1] + np.arange(count) / count)
     radius = 0.7 + 0.5 * draws[:, 1:2]
     place = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-    pull = parameters["G"] * masses.mean() * sum(1 / (4 * np.sin(np.pi * k / count)) for k in range(1, count))
+    attraction = np.asarray(parameters["G"], dtype=np.float64) * masses.mean(axis=-1)
+    pull = attraction[:, None] * sum(1 / (4 * np.sin(np.pi * k / count)) for k in range(1, count))
     speed = np.sqrt(pull / radius) * (1 + 0.1 * (draws[:, 2:] - 0.5))
     motion = np.stack([-speed * np.sin(angle), speed * np.cos(angle)], axis=-1)
-    weights = (masses / masses.sum())[None, :, None]
+    weights = (masses / masses.sum(axis=-1, keepdims=True))[..., None]
     place -= (weights * place).sum(axis=1, keepdims=True)
     motion -= (weights * motion).sum(axis=1, keepdims=True)
-    pushes = masses[None, :, None] * motion
+    pushes = masses[..., None] * motion
     return np.concatenate([place.reshape(n, -1), pushes.reshape(n, -1)], axis=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import PhysodeError
 from physode.systems.base import System
@@ -124,10 +124,11 @@ def henon_heiles() -> System:
     )
 
 
-def _bound_states(generator: np.random.Generator, n: int, parameters: Mapping[str, float]) -> NDArray[np.float64]:
+def _bound_states(generator: np.random.Generator, n: int, parameters: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Draw states inside the potential's triangle with energies below the escape energy 1/(6 coupling**2)."""
-    scale = 1 / parameters["coupling"]
-    draws = generator.uniform(-1, 1, size=(n, 4)) * scale * np.array([0.35, 0.35, 1, 1])
+    coupling = np.asarray(parameters["coupling"], dtype=np.float64)
+    scale = 1 / np.where(coupling == 0, 1.0, coupling)  # without coupling all states are bound
+    draws = generator.uniform(-1, 1, size=(n, 4)) * scale[..., None] * np.array([0.35, 0.35, 1, 1])
     x, y = draws[:, 0], draws[:, 1]
     potential = (x**2 + y**2) / 2 + (x**2 * y - y**3 / 3) / scale
     energy = scale**2 / 6 * (0.75 + 0.2 * draws[:, 2] / scale)

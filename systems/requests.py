@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.sampling import draw_states
 
 if TYPE_CHECKING:
     from physode.systems.base import System
@@ -95,4 +96,4 @@ def check_initial_states(
         return np.stack([np.broadcast_to(columns[name], (n,)) for name in system.states], axis=-1)
     if n_trajectories is None and not lengths:
         return system.initial_array()
-    return system.sample_states(n, seed=[seed, 0])
+    return draw_states(system, n, [seed, 0], constants)

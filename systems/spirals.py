@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from physode.systems.base import System
 from physode.systems.build import build
@@ -73,7 +74,7 @@ def random_spirals() -> System:
     return family.with_parameters(a11=-0.13, a12=0.8, a21=-0.8, a22=-0.13)
 
 
-def _normal_starts(generator: np.random.Generator, n: int, parameters: Mapping[str, float]) -> np.ndarray:
+def _normal_starts(generator: np.random.Generator, n: int, parameters: Mapping[str, ArrayLike]) -> np.ndarray:
     return 2 * generator.normal(size=(n, 2))
 
 

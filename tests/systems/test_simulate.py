@@ -99,6 +99,27 @@ def test_parameters_over_trajectories():
     np.testing.assert_allclose(record.theta, 1e-4 * np.cos(np.sqrt(9.81 / lengths)[:, None] * TIME), atol=1e-10)
 
 
+@pytest.mark.parametrize(("name", "parameter"), [("henon-heiles", "coupling"), ("three-body", "m2")])
+def test_initial_states_are_drawn_for_the_parameters_of_the_simulation(name, parameter):
+    system, values = systems.get(name), [1.0, 3.0, 3.0, 0.5]
+
+    def starts(of, **parameters):
+        record = of.simulate([0.0, 0.01], n_trajectories=4, parameters=parameters, seed=2)
+        return np.stack([record[state][:, 0] for state in system.states], -1)
+
+    tripled = starts(system, **{parameter: 3.0})
+    np.testing.assert_array_equal(tripled, starts(system.with_parameters(**{parameter: 3.0})))
+    each = starts(system, **{parameter: values})
+    for row, value in enumerate(values):
+        np.testing.assert_array_equal(each[row], starts(system.with_parameters(**{parameter: value}))[row])
+    assert not np.array_equal(each[1], starts(system)[1])
+
+
+def test_no_coupling_leaves_every_star_bound():
+    record = systems.get("henon-heiles").simulate([0.0, 1.0], n_trajectories=3, parameters={"coupling": 0.0})
+    np.testing.assert_allclose(record.x[:, 1], record.x[:, 0] * np.cos(1) + record.px[:, 0] * np.sin(1), atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
