@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 import xarray as xr
+from numpy.typing import ArrayLike, NDArray
 from sympy import Expr
 
 from physode.errors import DataError, PhysodeError, unknown_name
@@ -23,10 +25,11 @@ from physode.systems.quantities import State, partner_units
 from physode.trajectories.provenance import provenance
 
 if TYPE_CHECKING:
-    from physode.systems.base import System
+    from physode.systems.base import Sampler, System
 
 __all__ = ["FORMS", "convert", "counterpart"]
 
+Array = NDArray[np.float64]
 FORMS = {"canonical": "momentum", "velocity": "velocity"}
 _OTHER = {"canonical": "velocity", "velocity": "canonical"}
 
@@ -98,7 +101,7 @@ def counterpart(system: System) -> System:
             equations[states[q].name] += pushes[q]
     else:
         equations = lagrange_equations(kinetic, rest, {q: states[q].name for q in own}, pushes)
-    initial = _initial(system, states)
+    initial = _in_other_form(system, system.initial_array(), system.parameters)[0]
     other = build(
         counterpart_name(system),
         title=f"{system.title}, {'canonical' if form == 'velocity' else 'with velocities'}",
@@ -113,7 +116,8 @@ def counterpart(system: System) -> System:
         conserved={key: tidy(e.xreplace(back)) for key, e in system.conserved.items()},
         hamiltonian=form == "velocity" and all(force == 0 for force in forces.values()),
         time_units=system.time_units,
-        initial_state=initial,
+        initial_state=dict(zip([*own, *(states[q].name for q in own)], initial, strict=True)),
+        sampler=None if system.sampler is None else _Converted(system, system.sampler),
         symmetries=system.symmetries,
         reference=system.reference,
         doi=system.doi,
@@ -145,11 +149,23 @@ def _vanishes(system: System, expressions: list[Expr], symbols: tuple[Expr, ...]
     return all(float(np.max(np.abs(value))) < 1e-9 for value in values)
 
 
-def _initial(system: System, states: Mapping[str, State]) -> dict[str, float]:
-    outward = partner_expressions(system)
+@dataclass(frozen=True)
+class _Converted:
+    """The sampler of the other form: what the system's own draws, with momenta for velocities or velocities for momenta."""
+
+    system: System
+    sampler: Sampler
+
+    def __call__(self, generator: np.random.Generator, n: int, parameters: Mapping[str, ArrayLike]) -> Array:
+        return _in_other_form(self.system, self.sampler(generator, n, parameters), parameters)
+
+
+def _in_other_form(system: System, states: Array, parameters: Mapping[str, ArrayLike]) -> Array:
+    """Convert states of shape (n, state), in the order of the counterpart's."""
+    columns, outward = dict(zip(system.states, states.T, strict=True)), partner_expressions(system)
     function = compile_expressions((*system.symbols, *system.parameter_symbols), tuple(outward.values()))
-    values = function(*system.start.values(), *system.parameters.values())
-    return {q: system.start[q] for q in states} | {name: float(value) for name, value in zip(outward, values, strict=True)}
+    values = function(*states.T, *(np.asarray(parameters[name], dtype=np.float64) for name in system.parameters))
+    return np.stack([*(columns[q] for q in _own_partners(system)), *(np.broadcast_to(value, len(states)) for value in values)], axis=-1)
 
 
 def convert(system: System, ds: xr.Dataset, to: str) -> xr.Dataset:

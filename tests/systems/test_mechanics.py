@@ -1,5 +1,7 @@
 """Systems from a Lagrangian or a Hamiltonian, and records between velocities and momenta."""
 
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 import sympy
@@ -141,6 +143,19 @@ def test_both_forms_give_the_same_motion(name):
     back = other.convert(converted, to="velocity" if to == "canonical" else "canonical")
     for state in system.states:
         np.testing.assert_allclose(back[state], record[state], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "constants"), [("henon-heiles", {"coupling": [1.0, 2.0, 0.5]}), ("two-body", {"m1": 3.0, "m2": [2.0, 1.0, 4.0]})]
+)
+def test_the_other_form_draws_the_same_motions(name, constants):
+    system = systems.get(name)
+    other = ForkingPickler.loads(ForkingPickler.dumps(system.counterpart()))
+    drawn = other.simulate([0.0, 0.01], n_trajectories=3, parameters=constants, seed=1)
+    expected = system.convert(system.simulate([0.0, 0.01], n_trajectories=3, parameters=constants, seed=1), to="velocity")
+    for state in other.states:
+        np.testing.assert_allclose(drawn[state], expected[state], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(other.counterpart().sample_states(3), system.sample_states(3), rtol=1e-12)
 
 
 def test_noise_and_truth_and_parameters_are_converted():
