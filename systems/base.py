@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.compiled import has_jumps
 from physode.systems.compiled import jacobian as derivatives_of
 from physode.systems.equations import Equations
 from physode.systems.evaluation import TIME, Evaluation
@@ -262,6 +263,11 @@ class System:
         if self.conserves_energy and self.energy_expression is not None:
             expressions = {"energy": self.energy_expression} | expressions
         return {name: partial(self._numbers.quantity, expression, 0.0) for name, expression in expressions.items()}
+
+    @property
+    def has_jumps(self) -> bool:
+        """Whether the right-hand side jumps at some states, as dry friction does; `jacobian` and `jvp` leave jumps out."""
+        return has_jumps(self.autonomous, self.symbols)
 
     @property
     def lyapunov_exponents(self) -> Array | None:

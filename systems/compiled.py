@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.printing.numpy import NumPyPrinter
 
-__all__ = ["compile_expressions", "directional_derivatives", "jacobian"]
+__all__ = ["compile_expressions", "directional_derivatives", "has_jumps", "jacobian"]
 
 _MAX_WHOLE_POWER = 8
 
@@ -77,6 +77,31 @@ def jacobian(expressions: tuple[Expr, ...], symbols: tuple[Symbol, ...]) -> tupl
         return sympy.diff(expression, by).replace(sympy.DiracDelta, lambda *_: sympy.S.Zero)
 
     return tuple(tuple(derivative(e, s) if s in e.free_symbols else sympy.S.Zero for s in symbols) for e in expressions)
+
+
+@lru_cache(maxsize=256)
+def has_jumps(expressions: tuple[Expr, ...], symbols: tuple[Symbol, ...]) -> bool:
+    """Tell whether an expression jumps where the symbols cross a surface, so that its `jacobian` lacks a part.
+
+    Examples
+    --------
+    >>> v = Symbol("v", real=True)
+    >>> has_jumps((-sympy.sign(v),), (v,)), has_jumps((-sympy.sign(v) * v**2,), (v,))
+    (True, False)
+    """
+    derivatives = [sympy.diff(e, s) for e in expressions if e.has(sympy.sign) for s in symbols]
+    return any(_jumps(derivative, delta) for derivative in derivatives for delta in derivative.atoms(sympy.DiracDelta))
+
+
+def _jumps(derivative: Expr, delta: Expr) -> bool:
+    """Tell whether the factor of a delta function is something else than zero where the delta function is."""
+    factor = derivative.xreplace({delta: sympy.S.One}) - derivative.xreplace({delta: sympy.S.Zero})
+    inside = delta.args[0]
+    for s in inside.free_symbols:
+        slope = inside.diff(s)
+        if slope != 0 and s not in slope.free_symbols:
+            return bool(sympy.simplify(factor.xreplace({s: sympy.expand(s - inside / slope)})) != 0)
+    return True
 
 
 @lru_cache(maxsize=256)

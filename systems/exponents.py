@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from physode.systems.compiled import jacobian
+from physode.systems.compiled import has_jumps, jacobian
 
 if TYPE_CHECKING:
     from physode.systems.base import System
@@ -23,7 +23,8 @@ def exact_exponents(system: System) -> Array | None:
     """Return the exponents of a system, largest first, or None where they are not known exactly.
 
     A linear system has the real parts of the eigenvalues of its matrix. A system of two states that conserves a quantity moves
-    along closed curves (or between fixed points) and has two zeros. Others declare theirs.
+    along closed curves (or between fixed points) and has two zeros. Others declare theirs. Where the right-hand side jumps, as with
+    dry friction, neither follows: a jump pushes neighbours together or apart, and no derivative tells how much.
 
     Examples
     --------
@@ -38,6 +39,8 @@ def exact_exponents(system: System) -> Array | None:
     if system.exponents:
         values = {s: sympy.Float(v) for s, v in zip(system.parameter_symbols, system.parameters.values(), strict=True)}
         return np.sort([float(expression.xreplace(values)) for expression in system.exponents])[::-1]
+    if system.has_jumps:
+        return None
     entries = [entry for row in jacobian(system.autonomous, system.symbols) for entry in row]
     if not any(entry.free_symbols & {*system.symbols, system.time_symbol} for entry in entries):
         found = np.linalg.eigvals(system.jacobian(0.0, system.initial_array())[0])
@@ -49,7 +52,7 @@ def exact_exponents(system: System) -> Array | None:
 
 
 def exact_sum(system: System) -> float | None:
-    """Return the sum of the exponents where the divergence is the same everywhere, else None.
+    """Return the sum of the exponents where the divergence is the same everywhere and no state's own jump adds to it, else None.
 
     Examples
     --------
@@ -57,6 +60,8 @@ def exact_sum(system: System) -> float | None:
     >>> systems.get("lorenz").exponent_sum
     -13.666666666666666
     """
+    if any(has_jumps((expression,), (own,)) for expression, own in zip(system.autonomous, system.symbols, strict=True)):
+        return None
     rows = jacobian(system.autonomous, system.symbols)
     trace = sympy.simplify(sympy.Add(*(rows[i][i] for i in range(len(rows)))))
     if trace.free_symbols & {*system.symbols, system.time_symbol}:

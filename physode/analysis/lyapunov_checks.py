@@ -28,6 +28,14 @@ class _Learned(Protocol):
         ...
 
 
+@runtime_checkable
+class _Jumping(Protocol):
+    @property
+    def has_jumps(self) -> bool:
+        """Whether the right-hand side jumps at some states."""
+        ...
+
+
 def _blocks(done: Run) -> Array:
     """Exponents within blocks of time, (block, trajectory, exponent)."""
     n_blocks = min(_N_BLOCKS, len(done.lengths))
@@ -160,6 +168,11 @@ def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:
         )
     if checks.get("states_differ", False):
         found.append("initial states have different exponents (several attractors or energies): the mean is over the states drawn.")
+    if isinstance(dynamics, _Jumping) and dynamics.has_jumps:
+        found.append(
+            "the right-hand side jumps, and how a jump pushes neighbouring orbits together or apart is not counted in the exponents; "
+            "to count it, write a steep tanh for sign."
+        )
     if dynamics.rhs(0.0, dynamics.sample_states(1, 0)).dtype != np.float64:
         found.append("the vector field computes in less than float64; exponents carry its rounding.")
     if isinstance(dynamics, _Learned) and dynamics.dtype != np.float64:

@@ -75,6 +75,13 @@ def test_the_phase_of_a_drive_needs_no_zero_among_the_states():
     assert checks(lyapunov_spectrum(van_der_pol(1.0), n_trajectories=2, duration=5.0, transient=1.0))["driven"] is False
 
 
+@pytest.mark.parametrize(("friction", "told"), [("sign(v)", True), ("tanh(20*v)", False)])
+def test_jumps_that_no_tangent_sees_are_told(friction, told):
+    dry = systems.define("dry", {"x": "v", "v": f"-x - 0.1*{friction} + 2*cos(t)"})
+    found = lyapunov_spectrum(dry, n_trajectories=2, duration=5.0, transient=1.0)
+    assert found.attrs["warnings"].count("the right-hand side jumps") == told
+
+
 def test_learned_parameters_of_less_than_float64_are_told():
     _, model = perfect_model()
     assert model.dtype == np.float64

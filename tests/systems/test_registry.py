@@ -211,6 +211,17 @@ def test_exact_exponents_follow_from_the_equations():
     assert systems.get("rossler").exponent_sum is None
 
 
+def test_exponents_of_a_system_that_jumps_are_not_known():
+    dry = systems.define("dry", {"x": "v", "v": "-mu*sign(v)"}, {"mu": 0.5})
+    assert dry.has_jumps and dry.lyapunov_exponents is None and dry.exponent_sum is None
+    bowl = systems.define("bowl", {"x": "v", "v": "-sign(x)"}, energy="v**2/2 + abs(x)")
+    assert bowl.has_jumps and bowl.lyapunov_exponents is None and bowl.exponent_sum == 0
+    clocked = systems.define("clocked", {"x": "-x + sign(sin(t))"})
+    assert not clocked.has_jumps and clocked.lyapunov_exponents == [-1]
+    for drag in ("sign(v)*v**2", "sign(v)*abs(v)**1.5", "sign(2*x - v)*(x - v/2)", "v*abs(v)"):
+        assert not systems.define("drag", {"x": "v", "v": f"-x - {drag}"}).has_jumps
+
+
 @pytest.mark.parametrize("name", systems.names())
 def test_a_system_travels_to_another_process_after_use(name):
     system = systems.get(name)
