@@ -24,6 +24,7 @@ from physode.systems.exponents import exact_exponents, exact_sum
 from physode.systems.expressions import symbol
 from physode.systems.quantities import Input, Parameter, State
 from physode.systems.sampling import draw_states
+from physode.systems.time_scales import time_scale
 
 __all__ = ["System"]
 
@@ -68,7 +69,7 @@ class System:
     time_units : str
         Units of time.
     characteristic_time : sympy.Expr, optional
-        About one period over 2 pi; estimated from the Jacobian's eigenvalues if it is not given.
+        About one period over 2 pi; estimated from the Jacobian's eigenvalues where it is not given or no positive number.
     start : mapping of str to float
         The initial state of ``simulate(time)``.
     sampler : callable, optional
@@ -282,15 +283,7 @@ class System:
     @property
     def time_scale(self) -> float:
         """Characteristic time: about one period over 2 pi, or the time constant."""
-        if self.characteristic_time is not None:
-            value = self.characteristic_time.xreplace(
-                {s: sympy.Float(v) for s, v in zip(self.parameter_symbols, self.parameters.values(), strict=True)}
-            )
-            return float(value)
-        states = np.concatenate([self.initial_array(), self.sample_states(64, seed=0)])
-        speeds = np.abs(np.linalg.eigvals(self.jacobian(0.0, states))).max(axis=-1)
-        speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
-        return float(1 / np.median(speeds)) if len(speeds) else 1.0
+        return time_scale(self)
 
     # -- initial states and simulation ---------------------------------------------------------------------------------------
     def initial_array(self) -> Array:
