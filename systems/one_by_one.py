@@ -48,24 +48,34 @@ def integrate_one_by_one(
         own = times if times.ndim == 1 else times[trajectory][np.isfinite(times[trajectory])]
         index = np.array([trajectory])
         function = _plain(bind, index, (width,))
-        jacobian = _plain(bind_jacobian, index, (width, width))
+        jacobian = _finite(_plain(bind_jacobian, index, (width, width)), width)
+        states = outcome.states[:, trajectory]
+        states[:, 0] = start
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # LSODA warns of what becomes a Failure here
+            if not np.isfinite(function(own[0], start)).all():
+                reason, remedy = "its derivative is not finite at the start", "start elsewhere or use other parameters"
+                outcome.failures.append(_failure(trajectory, own[0], start, function, atol, reason, remedy))
+                continue
             solver = _SOLVERS[method](function, own[0], start, own[-1], rtol=rtol, atol=atol, jac=jacobian, max_step=max_step)
-            reason = _advance(solver, own, outcome.states[:, trajectory])
-        outcome.evaluations += int(solver.nfev)
-        if reason:
-            state = int(np.argmax(np.where(np.isfinite(solver.y), np.abs(solver.y), np.inf)))
-            found = Failure(
-                trajectory, float(solver.t), state, float(solver.y[state]), f"{method}: {reason}", "end earlier or start elsewhere"
-            )
-            outcome.failures.append(found)
+            reason = _advance(solver, own, states)
+            outcome.evaluations += int(solver.nfev)
+            if reason:
+                reason, remedy = f"{method}: {reason}", "end earlier or start elsewhere"
+                outcome.failures.append(_failure(trajectory, solver.t, solver.y, function, atol, reason, remedy))
     return outcome
+
+
+def _failure(
+    trajectory: int, time: float, z: Array, function: Callable[[float, Array], Array], atol: float, reason: str, remedy: str
+) -> Failure:
+    speed = np.abs(function(time, z)) / (np.abs(z) + atol)
+    state = int(np.argmax(np.where(np.isfinite(speed), speed, np.inf)))
+    return Failure(trajectory, float(time), state, float(z[state]), reason, remedy)
 
 
 def _advance(solver: OdeSolver, times: Array, states: Array) -> str:
     """Step to the last time and write the states on the way; return why it ended early, or nothing."""
-    states[:, 0] = solver.y
     written = 1
     for _ in range(_MAX_STEPS):
         message = solver.step()
@@ -87,5 +97,17 @@ def _plain(bind: Bind, index: NDArray[np.intp], shape: tuple[int, ...]) -> Calla
         out = np.empty((int(np.prod(shape)), 1))
         function(np.array([t]), z[:, None], out)
         return out.reshape(shape)
+
+    return evaluate
+
+
+def _finite(jacobian: Callable[[float, Array], Array], width: int) -> Callable[[float, Array], Array]:
+    """Put the last finite value of each entry, zero at first, for what is not finite: scipy raises at others, and old ones will do."""
+    last = np.zeros((width, width))
+
+    def evaluate(t: float, z: Array) -> Array:
+        found = jacobian(t, z)
+        np.copyto(last, found, where=np.isfinite(found))
+        return last.copy()
 
     return evaluate

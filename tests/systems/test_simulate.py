@@ -181,6 +181,21 @@ def test_a_blow_up_of_an_implicit_method(method):
     assert np.isnan(record.x[1, 11:]).all()
 
 
+@pytest.mark.parametrize("method", ["DOP853", "Radau", "BDF"])
+def test_a_jacobian_that_is_no_number_ends_no_batch(method):
+    """A tank that runs dry has no way on, one that is dry stays so, and one that is less than empty does not start."""
+    tank = systems.define("tank", {"other": "-other", "h": "-k*sqrt(h)"}, {"k": 1.0})
+    time = np.linspace(0, 3, 7)
+    with pytest.warns(SimulationWarning, match=r"trajectory \d of tank could not be carried beyond time .*1 more"):
+        record = tank.simulate(time, {"other": 3.0, "h": [1.0, 0.0, -1.0, 100.0]}, method=method, rtol=1e-8)
+    dry = (1 - time[:4] / 2) ** 2
+    np.testing.assert_allclose(record.h[:, :4], [dry, 0 * dry, [-1, *[np.nan] * 3], (10 - time[:4] / 2) ** 2], rtol=1e-5)
+    assert record.h[0, 5:].isnull().all()
+    failures = {f["trajectory"]: f for f in json.loads(record.attrs["failures"])}
+    assert failures[0]["time"] == pytest.approx(2, abs=1e-3)
+    assert failures[2] == {"trajectory": 2, "time": 0, "state": "h", "reason": "its derivative is not finite at the start"}
+
+
 def test_a_derivative_that_is_no_number():
     root = systems.define("root", {"x": "sqrt(x)"})
     with pytest.warns(
