@@ -45,7 +45,7 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "sqrt": sympy.sqrt,
     "abs": sympy.Abs,
     "sign": sympy.sign,
-    "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+    "sigmoid": lambda x: (1 + sympy.tanh(x / 2)) / 2,  # the derivative of a quotient of exp is inf/inf far out
 }
 _ARGUMENTS = dict.fromkeys(FUNCTIONS, 1) | {"atan2": 2}
 _NODE_TYPES = (sympy.Add, sympy.Mul, sympy.Pow, sympy.Number, sympy.NumberSymbol, sympy.Symbol) + tuple(

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
@@ -215,6 +216,15 @@ def test_what_may_be_written():
     assert parse("e*x", ["x", "e"]) == symbol("e") * x
     assert parse("2**0.5", []) == pytest.approx(2**0.5)
     assert set(FUNCTIONS) == set("sin cos tan asin acos atan atan2 sinh cosh tanh exp log sqrt abs sign sigmoid".split())
+
+
+def test_a_sigmoid_has_a_derivative_far_out():
+    x = np.array([[-800.0], [-2.0], [0.0], [2.0], [800.0]])
+    switch = systems.define("switch", {"x": "sigmoid(x)"})
+    near = 1 / (1 + np.exp(-x[1:4]))
+    np.testing.assert_allclose(switch.rhs(0.0, x), [[0.0], *near, [1.0]], rtol=1e-14)
+    np.testing.assert_allclose(switch.divergence(0.0, x), [0.0, *(near * (1 - near))[:, 0], 0.0], rtol=1e-14)
+    assert str(switch.equations()) == "x' = tanh(x/2)/2 + 1/2"
 
 
 @pytest.mark.parametrize(
