@@ -66,6 +66,8 @@ class System:
         Whether the states are (q, p) and the energy is their Hamiltonian.
     partners : tuple of State
         What the momenta (or velocities) are called in the form with momenta (or velocities).
+    momentum_offsets : mapping of str to sympy.Expr
+        What the momentum of a coordinate holds beside dE/dv: the factor of its velocity in the Lagrangian, as in a magnetic field.
     time_units : str
         Units of time.
     characteristic_time : sympy.Expr, optional
@@ -114,6 +116,7 @@ class System:
     exponents: tuple[Expr, ...] = ()
     hamiltonian: bool = False
     partners: tuple[State, ...] = ()
+    momentum_offsets: Mapping[str, Expr] = field(default_factory=dict)
     time_units: str = "s"
     characteristic_time: Expr | None = None
     start: Mapping[str, float] = field(default_factory=dict)
@@ -430,8 +433,8 @@ class System:
 
         Raises
         ------
-        DataError
-            If the record lacks a state.
+        PhysodeError
+            If the system has no such form, or (DataError) the record lacks a state.
 
         Examples
         --------

@@ -30,6 +30,7 @@ def build(
     exponents: Sequence[Formula] = (),
     hamiltonian: bool = False,
     partners: Sequence[State] = (),
+    momentum_offsets: Mapping[str, Formula] | None = None,
     time_units: str = "s",
     time_scale: Formula | None = None,
     initial_state: Mapping[str, float] | None = None,
@@ -119,6 +120,9 @@ def build(
         forcing=forcing,
         hamiltonian=hamiltonian,
         partners=tuple(partners),
+        momentum_offsets={
+            key: read(a, [*state_names, *parameter_names], f"momentum of {key}") for key, a in (momentum_offsets or {}).items()
+        },
         time_units=time_units,
         characteristic_time=None if time_scale is None else read(time_scale, parameter_names, "time scale"),
         start={key: float(start[key]) for key in state_names},

@@ -1,6 +1,7 @@
 """Between coordinates with velocities and coordinates with momenta: the system, and its records.
 
-The momentum of q is dE/dv, which is dL/dv where the kinetic energy is quadratic in the velocities; the velocity of q is dH/dp.
+The momentum of q is dL/dv: dE/dv where the kinetic energy is quadratic in the velocities, and what L holds that is linear in them, which
+the energy does not show. The velocity of q is dH/dp.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def form_of(system: System) -> str:
 def partner_expressions(system: System) -> dict[str, Expr]:
     """Return each momentum over (q, v), or each velocity over (q, p): {name in the other form: expression}."""
     names, own = _partner_states(system), _own_partners(system)
-    return {names[q].name: tidy(sympy.diff(_energy(system), symbol(w))) for q, w in own.items()}
+    offsets = system.momentum_offsets
+    return {names[q].name: tidy(sympy.diff(_energy(system), symbol(w)) + offsets.get(q, sympy.S.Zero)) for q, w in own.items()}
 
 
 def conjugate_momenta(system: System) -> dict[str, Expr]:
@@ -57,10 +59,9 @@ def conjugate_momenta(system: System) -> dict[str, Expr]:
     velocities = [symbol(state.name) for state in system.quantities if state.role == "velocity"]
     if not velocities or system.energy_expression is None or {state.role for state in system.quantities} != {"position", "velocity"}:
         return {}
-    found = partner_expressions(system)
-    linear = all(sympy.expand(e.diff(v)).free_symbols.isdisjoint(velocities) for e in found.values() for v in velocities)
-    at_rest = dict.fromkeys(velocities, sympy.S.Zero)
-    return found if linear and all(e.xreplace(at_rest) == 0 for e in found.values()) else {}
+    slopes, at_rest = [system.energy_expression.diff(v) for v in velocities], dict.fromkeys(velocities, sympy.S.Zero)
+    linear = all(sympy.expand(slope.diff(v)).free_symbols.isdisjoint(velocities) for slope in slopes for v in velocities)
+    return partner_expressions(system) if linear and all(tidy(slope).xreplace(at_rest) == 0 for slope in slopes) else {}
 
 
 def counterpart_name(system: System) -> str:
@@ -74,33 +75,32 @@ def counterpart_name(system: System) -> str:
 def counterpart(system: System) -> System:
     """Return the same system with momenta for velocities, or velocities for momenta; see `System.counterpart`.
 
-    With w the velocities (or momenta) and E = U(q) + w K(q) w / 2, the momenta (or velocities) are u = K w and E = U + u K^-1 u / 2.
+    With w the velocities (or momenta) and E = U(q) + b w + w K(q) w / 2, the momenta (or velocities) are u = a + K w, where a is what L
+    holds beside E for each velocity, and b = 0 (or a = b). So w = K^-1 (u - a), and E is known over u.
     What the equations of motion hold beyond the conservative ones of E is a generalised force, and is carried over as such.
     """
     form, own, states = form_of(system), _own_partners(system), _partner_states(system)
-    energy = _energy(system)
-    old = sympy.Matrix([symbol(w) for w in own.values()])
-    new = sympy.Matrix([symbol(states[q].name) for q in own])
-    inertia = sympy.hessian(energy, list(old)).applyfunc(rational)
-    rest = energy.xreplace(dict.fromkeys(old, sympy.S.Zero))
-    remainder = energy - rest - (old.T * inertia * old)[0, 0] / 2
-    if inertia.free_symbols & set(old) or not _vanishes(system, [remainder], system.symbols):
-        raise PhysodeError(
-            f"{system.name}: its energy is not quadratic in {', '.join(own.values())}, so it has no other form in closed terms."
-        )
+    inertia, offset, rest = _parts(system)
     if rational(inertia.det(method="berkowitz")) == 0:
         raise PhysodeError(f"{system.name}: its energy gives some of {', '.join(own.values())} no inertia, so it has no other form.")
+    old = sympy.Matrix([symbol(w) for w in own.values()])
+    new = sympy.Matrix([symbol(states[q].name) for q in own])
     inverse = inertia.inv(method="ADJ").applyfunc(rational)
-    forces = _forces(system, form, own, inertia, rest)
-    back = dict(zip(old, inverse * new, strict=True))
-    kinetic = (new.T * inverse * new)[0, 0] / 2
+    forces = _forces(system, form, own, inertia, offset, rest)
+    back = dict(zip(old, inverse * (new - offset), strict=True))
     pushes = {q: tidy(force.xreplace(back)) for q, force in forces.items()}
+    offsets: dict[str, Expr] = {}
     if form == "velocity":
+        kinetic = ((new - offset).T * inverse * (new - offset))[0, 0] / 2
         equations = {key: tidy(e) for key, e in hamilton_equations(kinetic + rest, list(own), [str(u) for u in new]).items()}
         for q in own:
             equations[states[q].name] += pushes[q]
     else:
-        equations = lagrange_equations(kinetic, rest, {q: states[q].name for q in own}, pushes)
+        kinetic = (new.T * inverse * new)[0, 0] / 2
+        offsets = {q: tidy(a) for q, a in zip(own, -inverse * offset, strict=True) if a != 0}
+        rest = tidy(sympy.expand(rest - (offset.T * inverse * offset)[0, 0] / 2)) if offsets else rest
+        gyroscopic = sympy.Add(*(a * symbol(states[q].name) for q, a in offsets.items()))
+        equations = lagrange_equations(kinetic + gyroscopic, rest, {q: states[q].name for q in own}, pushes)
     initial = _in_other_form(system, system.initial_array(), system.parameters)[0]
     other = build(
         counterpart_name(system),
@@ -110,6 +110,7 @@ def counterpart(system: System) -> System:
         parameters=system.constants,
         inputs={f.name: (f.default, f.units, f.long_name) for f in system.forcing},
         partners=[system.quantity(w) for w in own.values()],
+        momentum_offsets=offsets,
         energy=tidy(kinetic) + rest,
         energy_units=system.energy_units,
         energy_rate=tidy(system.energy_rate_expression.xreplace(back)),
@@ -125,16 +126,35 @@ def counterpart(system: System) -> System:
     return dataclasses.replace(other, characteristic_time=system.characteristic_time)
 
 
-def _forces(system: System, form: str, own: Mapping[str, str], inertia: sympy.Matrix, rest: Expr) -> dict[str, Expr]:
+def _parts(system: System) -> tuple[sympy.Matrix, sympy.Matrix, Expr]:
+    """Return K, a and U of the energy in velocities or momenta, or say that it is not quadratic in them."""
+    own, energy = _own_partners(system), _energy(system)
+    old = sympy.Matrix([symbol(w) for w in own.values()])
+    at_rest = dict.fromkeys(old, sympy.S.Zero)
+    inertia = sympy.hessian(energy, list(old)).applyfunc(rational)
+    rest = energy.xreplace(at_rest)
+    remainder = energy - rest - (old.T * inertia * old)[0, 0] / 2
+    if form_of(system) == "velocity":
+        offset = sympy.Matrix([system.momentum_offsets.get(q, sympy.S.Zero) for q in own])
+    else:
+        offset = sympy.Matrix([energy.diff(w).xreplace(at_rest) for w in old])
+        remainder -= (offset.T * old)[0, 0]
+    if inertia.free_symbols & set(old) or not _vanishes(system, [remainder], system.symbols):
+        raise PhysodeError(
+            f"{system.name}: its energy is not quadratic in {', '.join(own.values())}, so it has no other form in closed terms."
+        )
+    return inertia, offset, rest
+
+
+def _forces(system: System, form: str, own: Mapping[str, str], inertia: sympy.Matrix, offset: sympy.Matrix, rest: Expr) -> dict[str, Expr]:
     """Return the generalised force on each coordinate that the energy does not account for."""
     rates = dict(zip(system.states, system.derivatives, strict=True))
-    old = sympy.Matrix([symbol(w) for w in own.values()])
-    kinetic = (old.T * inertia * old)[0, 0] / 2
     if form == "velocity":
-        conservative = lagrange_equations(kinetic, rest, own, {})
+        old = sympy.Matrix([symbol(w) for w in own.values()])
+        conservative = lagrange_equations((old.T * inertia * old)[0, 0] / 2 + (offset.T * old)[0, 0], rest, own, {})
         column = inertia * sympy.Matrix([rates[w] - conservative[w] for w in own.values()])
     else:
-        conservative = hamilton_equations(kinetic + rest, list(own), list(own.values()))
+        conservative = hamilton_equations(_energy(system), list(own), list(own.values()))
         column = sympy.Matrix([rates[w] - conservative[w] for w in own.values()])
     everything = (*system.symbols, *(symbol(name) for name in system.inputs))
     return {q: sympy.S.Zero if _vanishes(system, [force], everything) else tidy(force) for q, force in zip(own, column, strict=True)}
@@ -175,6 +195,8 @@ def convert(system: System, ds: xr.Dataset, to: str) -> xr.Dataset:
     form = form_of(system)
     if to == form:
         return ds
+    if form == "velocity":
+        _parts(system)  # a momentum is dE/dv only where the energy is quadratic; a velocity is dH/dp always
     missing = [name for name in system.states if name not in ds]
     observed = not missing
     true = all(f"{name}_true" in ds for name in system.states)

@@ -47,8 +47,9 @@ def from_lagrangian(
     Parameters
     ----------
     T : str or sympy.Expr
-        Kinetic energy over coordinates, velocities and parameters, quadratic in the velocities. Expressions of
-        ``sympy.physics.mechanics.dynamicsymbols`` and their derivatives are understood.
+        Kinetic energy over coordinates, velocities and parameters, quadratic in the velocities, with terms that are linear in them
+        where a frame turns or a magnetic field acts. Expressions of ``sympy.physics.mechanics.dynamicsymbols`` and their
+        derivatives are understood.
     V : str or sympy.Expr
         Potential energy over coordinates and parameters.
     coordinates : sequence of str, or mapping of str to str
@@ -100,8 +101,11 @@ def from_lagrangian(
     pushes = {key: read(force, f"force on {key}", driven=True) for key, force in _known(forces, names, "coordinate in forces").items()}
     total = {q: pushes.get(q, sympy.S.Zero) - friction.diff(symbol(v)) for q, v in names.items()}
     equations = lagrange_equations(kinetic, potential, names, total)
-    # What T holds beside its quadratic part counts as potential energy: a prescribed rotation, for example.
-    energy = tidy(sympy.expand(2 * quadratic - kinetic + potential + _linear_part(kinetic, velocity_symbols)))
+    at_rest = dict.fromkeys(velocity_symbols, sympy.S.Zero)
+    offsets = {q: kinetic.diff(symbol(v)).xreplace(at_rest) for q, v in names.items()}
+    linear = sympy.Add(*(offsets[q] * symbol(v) for q, v in names.items()))
+    # What T holds beside its quadratic and linear parts counts as potential energy: a prescribed rotation, for example.
+    energy = tidy(sympy.expand(2 * quadratic - kinetic + potential + linear))
     rate = tidy(sympy.Add(*(symbol(v) * total[q] for q, v in names.items())))
     states = _states(names, "velocity", units, initial_state, ranges)
     partners = _states(dict(zip(names, _momentum_names(names, momenta), strict=True)), "momentum", units, None, None)[len(names) :]
@@ -111,6 +115,7 @@ def from_lagrangian(
         states=states,
         equations={key: tidy(sympy.expand(e)) if sympy.count_ops(e) < 60 else e for key, e in equations.items()},
         partners=partners,
+        momentum_offsets={q: tidy(a) for q, a in offsets.items() if a != 0},
         energy=energy,
         energy_rate=rate,
         reference=reference,
@@ -297,8 +302,3 @@ def _quadratic_part(kinetic: Expr, velocities: Sequence[Expr], name: str) -> Exp
         raise PhysodeError(f"{name}, kinetic energy: {kinetic} is not quadratic in the velocities; only such systems can be derived.")
     column = sympy.Matrix(velocities)
     return sympy.expand((column.T * hessian * column)[0, 0] / 2)
-
-
-def _linear_part(kinetic: Expr, velocities: Sequence[Expr]) -> Expr:
-    at_rest = dict.fromkeys(velocities, sympy.S.Zero)
-    return sympy.Add(*(kinetic.diff(v).xreplace(at_rest) * v for v in velocities))

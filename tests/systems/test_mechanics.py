@@ -74,6 +74,35 @@ def test_a_moving_frame_conserves_jacobi_s_integral():
     assert bead.conserves_energy and max(systems.verify(bead).values()) < 1e-7
 
 
+def test_the_momentum_of_a_charge_holds_the_magnetic_field():
+    charge = systems.from_lagrangian(
+        "m*(vx**2 + vy**2)/2 + b*(x*vy - y*vx)/2",
+        "k*(x**2 + y**2)/2 + x**4/4",
+        {"x": "vx", "y": "vy"},
+        parameters={"m": 2.0, "b": 0.7, "k": 1.3},
+        initial_state={"x": 1.0, "y": 0.2, "vx": 0.1, "vy": 0.4},
+    )
+    assert "x_momentum = -b*y/2 + m*vx" in str(charge.equations())
+    canonical = charge.counterpart()
+    assert canonical.hamiltonian and max(systems.verify(canonical).values()) < 1e-7
+    record = charge.simulate(TIME, parameters={"b": [0.7, 3.0]}, seed=1)
+    converted = charge.convert(record, to="canonical")
+    np.testing.assert_allclose(converted.y_momentum, 2 * record.vy + record.b.values[:, None] * record.x / 2)
+    again = canonical.simulate(TIME, {s: converted[s][:, 0] for s in canonical.states}, parameters={"b": [0.7, 3.0]})
+    np.testing.assert_allclose(again.x_momentum, converted.x_momentum, atol=1e-8)
+    back = canonical.counterpart()
+    z = charge.sample_states(4)
+    np.testing.assert_allclose(back.rhs(0.0, z), charge.rhs(0.0, z), rtol=1e-12)
+    np.testing.assert_allclose(back.energy(z), charge.energy(z), rtol=1e-12)
+    np.testing.assert_allclose(canonical.convert(converted, to="velocity").vx, record.vx, rtol=1e-10, atol=1e-12)
+
+
+def test_an_energy_that_is_not_quadratic_has_no_known_momentum():
+    fast = systems.define("fast", {"x": "v", "v": "-x/(3*v**2 + 1)"}, energy="3*v**4/4 + v**2/2 + x**2/2")
+    with pytest.raises(PhysodeError, match="fast: its energy is not quadratic in v"):
+        fast.convert(fast.simulate(TIME), to="canonical")
+
+
 def test_a_hamiltonian_with_friction():
     spring = systems.from_hamiltonian(
         "p**2/(2*m) + k*q**2/2",
