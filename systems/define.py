@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from physode.errors import unknown_name
+from physode.errors import PhysodeError, unknown_name
 from physode.systems.base import System
 from physode.systems.build import build
 from physode.systems.expressions import Formula, check_name, to_expression
 from physode.systems.quantities import Parameter, State, default_range
+from physode.systems.verification import unkept
 
 __all__ = ["define"]
 
@@ -47,7 +48,7 @@ def define(
     energy : str or sympy.Expr, optional
         The energy over states and parameters. How it changes along the flow is derived.
     conserved : mapping of str to str or sympy.Expr, optional
-        Other conserved quantities.
+        Other conserved quantities; whether they are is checked at a few states.
     inputs : mapping of str to str or sympy.Expr, optional
         Inputs u(t) and what they are by default, over the parameters and ``t``.
     initial_state : mapping of str to float, optional
@@ -69,7 +70,8 @@ def define(
     ExpressionError
         If a formula is not a mathematical expression over the declared names.
     PhysodeError
-        If an equation is missing, a name is used twice, or an option names no quantity of the system.
+        If an equation is missing, a name is used twice, an option names no quantity of the system, or a quantity that is declared
+        conserved changes.
 
     See Also
     --------
@@ -117,7 +119,7 @@ def define(
         )
         for key in equations
     ]
-    return build(
+    system = build(
         name,
         title=title or name,
         states=states,
@@ -133,6 +135,9 @@ def define(
         reference=reference,
         doi=doi,
     )
+    if fault := unkept(system):
+        raise PhysodeError(fault)
+    return system
 
 
 def _velocities(name: str, equations: Mapping[str, Formula], everything: list[str]) -> dict[str, str]:

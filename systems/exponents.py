@@ -9,6 +9,7 @@ import sympy
 from numpy.typing import NDArray
 
 from physode.systems.compiled import has_jumps, jacobian
+from physode.systems.verification import unkept
 
 if TYPE_CHECKING:
     from physode.systems.base import System
@@ -46,7 +47,7 @@ def exact_exponents(system: System) -> Array | None:
         found = np.linalg.eigvals(system.jacobian(0.0, system.initial_array())[0])
         return np.sort(np.where(np.abs(found.real) > _ROUNDING * np.abs(found).max(), found.real, 0.0))[::-1]
     moves_alone = not any(system.time_symbol in expression.free_symbols for expression in system.autonomous)
-    if len(system.states) == 2 and moves_alone and (system.conserves_energy or system.conserved):
+    if len(system.states) == 2 and moves_alone and (system.conserves_energy or (system.conserved and not unkept(system))):
         return np.zeros(2)
     return None
 

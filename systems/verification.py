@@ -9,14 +9,16 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from physode.systems.compiled import compile_expressions
 from physode.systems.expressions import symbol
 
 if TYPE_CHECKING:
     from physode.systems.base import System
 
-__all__ = ["verify"]
+__all__ = ["unkept", "verify"]
 
 Array = NDArray[np.float64]
+_KEPT = 1e-6
 
 
 def verify(system: System, seed: int = 0, n: int = 8) -> dict[str, float]:
@@ -71,6 +73,28 @@ def verify(system: System, seed: int = 0, n: int = 8) -> dict[str, float]:
     if other.hamiltonian:
         errors["hamilton"] = _relative(velocity, _hamilton(other, states))
     return errors
+
+
+def unkept(system: System) -> str:
+    """Say which quantity that is declared conserved changes along the flow, at the start or a few states drawn; nothing if none does."""
+    states = np.concatenate([system.initial_array(), system.sample_states(8)])
+    times = np.random.default_rng(0).uniform(0.0, 10.0, size=len(states))
+    arguments = (*system.symbols, *system.parameter_symbols, system.time_symbol)
+    values = (*states.T, *np.array([*system.parameters.values()]), times)
+    for name, quantity in system.conserved.items():
+        parts = tuple(quantity.diff(s) * rate for s, rate in zip(system.symbols, system.autonomous, strict=True))
+        with np.errstate(all="ignore"):
+            found = np.stack([np.broadcast_to(part, len(states)) for part in compile_expressions(arguments, parts)(*values)])
+            change = found.sum(axis=0)
+            share = np.nan_to_num(np.abs(change) / np.abs(found).sum(axis=0))
+        worst = int(share.argmax())
+        if share[worst] > _KEPT:
+            where = ", ".join(f"{key} = {z:.3g}" for key, z in zip((*system.states, "t"), (*states[worst], times[worst]), strict=True))
+            return (
+                f"{system.name}: {name!r} is declared conserved, but changes along the flow, at a rate of {change[worst]:.3g} where "
+                f"{where}; correct it or leave it out. An energy that changes is given as energy=."
+            )
+    return ""
 
 
 def _relative(found: Array, expected: Array) -> float:

@@ -79,6 +79,20 @@ def test_abs_and_sign_have_derivatives():
     np.testing.assert_allclose(friction.jvp(0.0, [[-2.0, -4.0]], [[1.0, 1.0]]), [[1.0, 1.0 - 3.0]])
 
 
+def test_what_is_declared_conserved_is_checked():
+    duffing, energy = {"x": "v", "v": "-x - x**3 - c*v"}, "v**2/2 + x**2/2 + x**4/4"
+    start = {"x": 1.0, "v": 0.2}
+    kept = systems.define("kept", duffing, {"c": 0.0}, conserved={"E": energy}, initial_state=start)
+    np.testing.assert_array_equal(kept.lyapunov_exponents, [0, 0])
+    assert kept.with_parameters(c=0.5).lyapunov_exponents is None
+    with pytest.raises(PhysodeError, match=r"lost: 'E' is declared conserved, but changes .* rate of -0\.\d+ where x = .*, v = .*, t = "):
+        systems.define("lost", duffing, {"c": 0.5}, conserved={"E": energy}, initial_state=start)
+    with pytest.raises(PhysodeError, match="driven: 'E' is declared conserved"):
+        systems.define("driven", {"x": "v", "v": "-x + u"}, conserved={"E": "v**2 + x**2"}, inputs={"u": "sin(t)"}, initial_state=start)
+    logs = systems.define("logs", {"x": "x*(1 - y)", "y": "y*(x - 1)"}, conserved={"V": "x - log(x) + y - log(y)"})
+    assert set(logs.invariants) == {"V"}  # no number at the negative states that are drawn
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
