@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physode.errors import PhysodeError
 from physode.systems.base import System
 from physode.systems.build import build
+from physode.systems.checks import whole_number
 from physode.systems.quantities import Parameter, State, momentum, position, velocity
 
 __all__ = ["chua", "henon_heiles", "lorenz", "lorenz_96", "rossler"]
@@ -145,8 +145,7 @@ def lorenz_96(cells: int = 40) -> System:
     cells : int, default 40
         How many cells, at least 4.
     """
-    if type(cells) is not int or cells < 4:
-        raise PhysodeError(f"lorenz-96: cells must be a whole number of at least 4, found {cells!r}.")
+    cells = whole_number("lorenz-96: cells", cells, 4)
     name = [f"x{i}" for i in range(1, cells + 1)]
     equations = {name[i]: f"({name[(i + 1) % cells]} - {name[i - 2]})*{name[i - 1]} - {name[i]} + F" for i in range(cells)}
     return build(

@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.checks import whole_number
 from physode.trajectories.provenance import provenance
 
 __all__ = ["MAPS", "draw_map", "map_names"]
@@ -148,17 +149,15 @@ def draw_map(name: str, n: int, *, dimensions: int | None = None, noise: float =
     if name not in MAPS:
         raise unknown_name("map", name, MAPS)
     chosen = MAPS[name]
-    size = chosen.dimensions if dimensions is None else dimensions
-    for what, value in (("n", n), ("dimensions", size)):
-        if type(value) is not int or value < 1:
-            raise PhysodeError(f"{name}: {what} must be a whole number of at least 1, found {value!r}.")
+    n = whole_number(f"{name}: n", n, 1)
+    size = whole_number(f"{name}: dimensions", chosen.dimensions if dimensions is None else dimensions, 1)
     if chosen.fixed and size != chosen.dimensions:
         raise PhysodeError(
             f"{name} exists in {chosen.dimensions} dimensions only, found {size}; nested-spheres and parity exist in any number."
         )
     if not 0 <= noise < np.inf:
         raise PhysodeError(f"{name}: noise must be a standard deviation of 0 or more, found {noise!r}.")
-    x, y = chosen.draw(np.random.default_rng([seed, 0]), int(n), int(size))
+    x, y = chosen.draw(np.random.default_rng([seed, 0]), n, size)
     if noise:
         x = x + np.random.default_rng([seed, 1]).normal(0, noise, size=x.shape)
     columns = _columns(x, y)
@@ -167,7 +166,7 @@ def draw_map(name: str, n: int, *, dimensions: int | None = None, noise: float =
         key: (dims, values, {"units": "1", "long_name": long_name, "role": "state"}) for key, (values, long_name) in columns.items()
     }
     coords = {
-        "trajectory": ("trajectory", np.arange(int(n)), {"long_name": "trajectory"}),
+        "trajectory": ("trajectory", np.arange(n), {"long_name": "trajectory"}),
         "time": ("time", np.array([0.0, 1.0]), {"units": "1", "long_name": "time"}),
     }
     facts: dict[str, Any] = {

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from sympy import Add, Integer
 
-from physode.errors import PhysodeError
 from physode.systems.base import System
 from physode.systems.build import build
+from physode.systems.checks import whole_number
 from physode.systems.expressions import symbol
 from physode.systems.quantities import Parameter, momentum, position, velocity
 
@@ -195,8 +195,7 @@ def oscillator_chain(masses: int = 6) -> System:
     masses : int, default 6
         How many.
     """
-    if type(masses) is not int or masses < 1:
-        raise PhysodeError(f"oscillator-chain: masses must be a whole number of at least 1, found {masses!r}.")
+    masses = whole_number("oscillator-chain: masses", masses, 1)
     x = ["0", *(f"x{i}" for i in range(1, masses + 1)), "0"]
     inner = range(1, masses + 1)
     equations = {f"x{i}": f"v{i}" for i in inner}

@@ -11,6 +11,7 @@ from physode.errors import unknown_name
 from physode.systems.base import System
 from physode.systems.celestial import three_body, two_body
 from physode.systems.chaos import chua, henon_heiles, lorenz, lorenz_96, rossler
+from physode.systems.checks import whole_number
 from physode.systems.driven import driven_pendulum, forced_duffing, forced_oscillator, forced_van_der_pol
 from physode.systems.oscillators import (
     coupled_oscillators,
@@ -90,7 +91,7 @@ def get(name: str, **parameters: Any) -> System:
     name : str
         One of :func:`names`.
     **parameters
-        Parameters other than the default ones; some systems also take a size, such as ``cells`` of lorenz-96.
+        Parameters other than the default ones; some systems also take a size, a whole number, such as ``cells`` of lorenz-96.
 
     Returns
     -------
@@ -100,6 +101,8 @@ def get(name: str, **parameters: Any) -> System:
     ------
     UnknownNameError
         If there is no such system or parameter; the message lists the choices and the closest one.
+    PhysodeError
+        If a parameter is no finite number, or a size no whole one.
 
     See Also
     --------
@@ -117,11 +120,13 @@ def get(name: str, **parameters: Any) -> System:
     """
     if name not in SYSTEMS:
         raise unknown_name("system", name, SYSTEMS)
-    sizes = {key: parameters.pop(key) for key in inspect.signature(SYSTEMS[name]).parameters if key in parameters}
+    sizes = {
+        key: whole_number(f"{name}: {key}", parameters.pop(key)) for key in inspect.signature(SYSTEMS[name]).parameters if key in parameters
+    }
     system = _made(name, tuple(sorted(sizes.items())))
     return system.with_parameters(**parameters) if parameters else system
 
 
 @lru_cache(maxsize=64)
-def _made(name: str, sizes: tuple[tuple[str, Any], ...]) -> System:
+def _made(name: str, sizes: tuple[tuple[str, int], ...]) -> System:
     return SYSTEMS[name](**dict(sizes))

@@ -50,6 +50,8 @@ def test_simulate_writes_what_was_asked_for(run, tmp_path):
     run("simulate", "pendulum", "-o", "r.nc", "--observe", "theta", "--noise", "0.1", "--noise-model", "relative")
     record = trajectories.read(tmp_path / "r.nc")
     assert float(record["theta_noise_std"]) == pytest.approx(0.1 * float(record["theta_true"].std()), rel=1e-6)
+    run("simulate", "lorenz-96", "-o", "l.nc", "--parameter", "cells=6", "--points", "5", "--duration", "0.1")
+    assert "x6" in trajectories.read(tmp_path / "l.nc") and "x7" not in trajectories.read(tmp_path / "l.nc")
     run("simulate", "pendulum", "-o", "p.csv", "--trajectories", "2", "--points", "5")
     assert list(pd.read_csv(tmp_path / "p.csv").columns)[:2] == ["trajectory", "time"]
 

@@ -112,6 +112,11 @@ def test_sizes_can_be_chosen():
     np.testing.assert_allclose(long.energy(np.eye(400)[[0, 100, 300]]), [1.0, 1.0, 0.5])
     pair = systems.get("coupled-oscillators", stiffness=2.0, coupling=2.0)
     np.testing.assert_allclose(pair.rhs(0.0, [[1.0, 3.0, 0.5, 0.0]]), [[0.5, 0.0, 2.0, -10.0]])
+    for six in (np.int64(6), 6.0):
+        assert len(systems.get("lorenz-96", cells=six).states) == 6
+    for no in ([3], "6", 6.5, True, None):
+        with pytest.raises(PhysodeError, match="lorenz-96: cells must be a whole number, found"):
+            systems.get("lorenz-96", cells=no)
     with pytest.raises(PhysodeError, match="cells must be a whole number of at least 4, found 3"):
         systems.get("lorenz-96", cells=3)
     with pytest.raises(PhysodeError, match="masses must be a whole number of at least 1, found 0"):
