@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.checks import by_name, real_numbers
 from physode.systems.compiled import compile_expressions, jacobian
 from physode.systems.expressions import symbol, to_expression
 from physode.systems.outcome import Bind, RightHandSide
@@ -112,7 +113,7 @@ def resolve_inputs(system: System, constants: Mapping[str, Array], given: Mappin
     formulas: dict[str, Expr] = {forcing.name: forcing.default for forcing in system.forcing}
     functions: dict[str, Sampled] = {}
     breaks: list[Array] = []
-    for name, what in (given or {}).items():
+    for name, what in by_name("inputs", given).items():
         if name not in system.inputs:
             if not system.inputs:
                 raise PhysodeError(f"{system.name} takes no inputs, found {name!r}; define a system with inputs={{{name!r}: ...}}.")
@@ -146,13 +147,15 @@ def _sampled(name: str, record: Any, times: Array, count: int) -> tuple[Sampled,
         if "time" not in record.dims or not set(record.dims) <= {"trajectory", "time"}:
             raise PhysodeError(f"input {name!r} has the dimensions {record.dims}; a sampled input has 'time' and perhaps 'trajectory'.")
         record = record.transpose(..., "time")
-        knots, values = np.asarray(record["time"], dtype=np.float64), np.asarray(record, dtype=np.float64)
+        knots, values = real_numbers(record["time"]), real_numbers(record)
     elif isinstance(record, tuple) and len(record) == 2:
-        knots, values = (np.asarray(part, dtype=np.float64) for part in record)
+        knots, values = map(real_numbers, record)
     else:
         raise PhysodeError(
             f"input {name!r} is a {type(record).__name__}; give a formula, a function of time, (times, values), or a DataArray over time."
         )
+    if knots is None or values is None:
+        raise PhysodeError(f"input {name!r} must hold numbers, its times too; of dates give, for example, the seconds since the first.")
     if knots.ndim != 1 or len(knots) < 2 or (np.diff(knots) <= 0).any() or values.ndim > 2 or values.shape[-1:] != knots.shape:
         raise PhysodeError(f"input {name!r} needs increasing times and one value for each; found shapes {knots.shape} and {values.shape}.")
     if values.ndim == 2 and len(values) != count:

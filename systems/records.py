@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.checks import is_number
 from physode.trajectories.provenance import provenance
 
 if TYPE_CHECKING:
@@ -52,23 +53,26 @@ class Observation:
 
     def check(self, system: System) -> None:
         """Raise unless the names are states of `system` and the numbers make sense."""
-        if isinstance(self.observe, str) or (self.observe is not None and (not self.observe or len(set(self.observe)) < len(self.observe))):
+        wanted = [*self.observe] if isinstance(self.observe, Collection) and not isinstance(self.observe, str) else []
+        if self.observe is not None and (not wanted or len({*map(str, wanted)}) < len(wanted)):
             raise PhysodeError(
                 f"observe must list one or more different states, found {self.observe!r}; the states are {', '.join(system.states)}."
             )
-        if not 0 <= self.missing < 1:
+        if self.irregular not in (False, True):
+            raise PhysodeError(f"irregular must be True or False, found {self.irregular!r}.")
+        if not (is_number(self.missing) and 0 <= self.missing < 1):
             raise PhysodeError(f"missing must be a fraction of the observations, at least 0 and below 1, found {self.missing!r}.")
         if self.noise_model not in NOISE_MODELS:
             raise unknown_name("noise model", self.noise_model, NOISE_MODELS)
         given = self.noise if isinstance(self.noise, Mapping) else {}
-        for name in (*(self.observe or ()), *given):
+        for name in (*wanted, *given):
             if name not in system.states:
                 raise unknown_name(f"state of {system.name}", str(name), system.states)
         unseen = [name for name in given if name not in self.observed(system)]
         if unseen:
             raise PhysodeError(f"noise is given for {', '.join(unseen)}, which observe leaves out; observe it or give it no noise.")
         for name in self.observed(system):
-            if not (np.isscalar(self.standard_deviation(name)) and 0 <= self.standard_deviation(name) < np.inf):
+            if not (is_number(self.standard_deviation(name)) and 0 <= self.standard_deviation(name) < np.inf):
                 raise PhysodeError(
                     f"the noise of {name!r} must be a standard deviation of 0 or more, found {self.standard_deviation(name)!r}."
                 )

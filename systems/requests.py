@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import PhysodeError, unknown_name
+from physode.systems.checks import by_name, real_numbers, whole_number
 from physode.systems.sampling import draw_states
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ Array = NDArray[np.float64]
 
 def check_times(time: ArrayLike) -> Array:
     """Return the times as float64, shape (time,) or (trajectory, obs), or say what is wrong with them."""
-    times = np.array(time, dtype=np.float64)
+    times = real_numbers(time)
+    if times is None:
+        raise PhysodeError(
+            f"time must be numbers, found {' '.join(str(time).split())[:60]}; of dates give, for example, the seconds since the first: "
+            "(time - time[0]) / np.timedelta64(1, 's')."
+        )
     if times.ndim not in (1, 2) or times.shape[-1] < 2 or not times.size:
         raise PhysodeError(
             f"time must be a vector of at least two values, or one row per trajectory, found shape {times.shape}; "
@@ -45,12 +51,13 @@ def check_times(time: ArrayLike) -> Array:
 def check_parameters(system: System, parameters: Mapping[str, ArrayLike] | None) -> dict[str, Array]:
     """Return every parameter as a float64 array of shape () or (trajectory,)."""
     constants = {name: np.asarray(value, dtype=np.float64) for name, value in system.parameters.items()}
-    for name, value in (parameters or {}).items():
+    for name, value in by_name("parameters", parameters).items():
         if name not in constants:
             raise unknown_name(f"parameter of {system.name}", name, constants)
-        constants[name] = np.array(value, dtype=np.float64)
-        if constants[name].ndim > 1 or not np.isfinite(constants[name]).all():
+        found = real_numbers(value)
+        if found is None or found.ndim > 1 or not np.isfinite(found).all():
             raise PhysodeError(f"parameter {name!r} must be one finite number or one per trajectory, found {value!r}.")
+        constants[name] = found
     return constants
 
 
@@ -66,26 +73,24 @@ def check_initial_states(
 
     `rows` are other things that hold one row per trajectory, for the count.
     """
-    if n_trajectories is not None and (isinstance(n_trajectories, bool) or int(n_trajectories) != n_trajectories or n_trajectories < 1):
-        raise PhysodeError(f"n_trajectories must be a whole number of at least 1, found {n_trajectories!r}.")
     lengths = dict(rows) | {f"parameter {name!r}": len(value) for name, value in constants.items() if value.ndim}
     columns: dict[str, Array] = {}
     if initial_states is not None:
-        for name in initial_states:
+        given = by_name("initial_states", initial_states)
+        for name in given:
             if name not in system.states:
                 raise unknown_name(f"state of {system.name}", str(name), system.states)
-        missing = [name for name in system.states if name not in initial_states]
+        missing = [name for name in system.states if name not in given]
         if missing:
             raise PhysodeError(f"initial_states gives no value for {', '.join(missing)}; {system.name} needs {', '.join(system.states)}.")
-        columns = {name: np.array(initial_states[name], dtype=np.float64) for name in system.states}
-        for name, column in columns.items():
-            if column.ndim > 1 or not np.isfinite(column).all():
-                raise PhysodeError(
-                    f"the initial value of {name!r} must be one finite number or one per trajectory, found {initial_states[name]!r}."
-                )
+        for name in system.states:
+            column = real_numbers(given[name])
+            if column is None or column.ndim > 1 or not np.isfinite(column).all():
+                raise PhysodeError(f"the initial value of {name!r} must be one finite number or one per trajectory, found {given[name]!r}.")
+            columns[name] = column
         lengths |= {f"initial value of {name!r}": len(column) for name, column in columns.items() if column.ndim}
     if n_trajectories is not None:
-        lengths["n_trajectories"] = int(n_trajectories)
+        lengths["n_trajectories"] = whole_number("n_trajectories", n_trajectories, 1)
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{what}: {length}" for what, length in lengths.items())
         raise PhysodeError(f"the number of trajectories is not the same everywhere ({found}); give one number or one per trajectory.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import PhysodeError, SimulationError, SimulationWarning, unknown_name
+from physode.systems.checks import is_number, whole_number
 from physode.systems.dop853 import integrate_dop853
 from physode.systems.forcing import Forcing, resolve_inputs
 from physode.systems.gauss import integrate_gauss
@@ -61,7 +63,7 @@ class Settings:
         if self.on_failure not in ON_FAILURE:
             raise unknown_name("choice for on_failure", self.on_failure, ON_FAILURE)
         for name, value in (("rtol", self.rtol), ("atol", self.atol), ("max_step", 1.0 if self.max_step is None else self.max_step)):
-            if not 0 < value < np.inf:
+            if not (is_number(value) and 0 < value < np.inf):
                 raise PhysodeError(f"{name} must be a positive number, found {value!r}.")
         if self.rtol < 2.5e-14:
             raise PhysodeError(f"rtol must be at least 2.5e-14, a hundred times the spacing of float64 numbers, found {self.rtol:g}.")
@@ -82,6 +84,7 @@ def simulate(
     """Integrate `system` and return the record; see :meth:`physode.systems.base.System.simulate`."""
     times = check_times(time)
     observation.check(system)
+    observation = dataclasses.replace(observation, seed=whole_number("seed", observation.seed, 0))
     settings.check()
     rows = {"rows of time": len(times)} if times.ndim == 2 else {}
     constants = check_parameters(system, parameters)
