@@ -116,7 +116,7 @@ def test_initial_states_are_drawn_for_the_parameters_of_the_simulation(name, par
 
 
 def test_no_coupling_leaves_every_star_bound():
-    record = systems.get("henon-heiles").simulate([0.0, 1.0], n_trajectories=3, parameters={"coupling": 0.0})
+    record = systems.get("henon-heiles", coupling=0.0).simulate([0.0, 1.0], n_trajectories=3)
     np.testing.assert_allclose(record.x[:, 1], record.x[:, 0] * np.cos(1) + record.px[:, 0] * np.sin(1), atol=1e-9)
 
 
