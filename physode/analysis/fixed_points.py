@@ -132,7 +132,8 @@ def _newton(dynamics: Dynamics, states: Array, size: Array) -> Array:
             states, rate = states[near], rate[near]
             if len(states) == 0 or (np.abs(rate) * scale < 1e-3 * _SMALL).all():
                 break
-            move = -np.stack([np.linalg.lstsq(j, r, rcond=None)[0] for j, r in zip(jacobians(dynamics, states), rate, strict=True)])
+            matrices, rates = jacobians(dynamics, states) * (size / size[:, None]), rate / size  # of states in units of their sizes
+            move = -size * np.stack([np.linalg.lstsq(j, r, rcond=None)[0] for j, r in zip(matrices, rates, strict=True)])
             longest = np.abs(move / size).max(axis=1, keepdims=True)
             states = states + move * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-300))  # not further than half the box at once
         rate = dynamics.rhs(0.0, states)

@@ -15,6 +15,7 @@ from scipy.integrate import solve_ivp
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
+from physode.analysis.unitless import Unitless
 
 __all__ = ["periodic_orbit"]
 
@@ -76,25 +77,33 @@ def periodic_orbit(
     state = initial_array(dynamics, initial_state)[:1]
     if settle > 0:
         state = integrate(dynamics, state, np.array([0.0, settle]))[:, -1]
-    guess = _first_return(dynamics, state) if period is None else float(period)
+    time = np.linspace(0, 100 * dynamics.time_scale if period is None else float(period), _N_SEARCH)
+    path = integrate(dynamics, state, time)[0]
+    size = _binary(np.ptp(path, axis=0))
+    duration = _first_return(time, path / size) if period is None else float(period)
+    clock = float(_binary(np.array(duration / (2 * np.pi))))
+    bare, state, guess = Unitless(dynamics, size, clock), state / size, duration / clock
     note, pieces = "no close return to the initial state was seen within 100 time scales; pass period=.", None
     if np.isfinite(guess) and np.isfinite(state).all():
-        state, guess, pieces, note = _shoot(dynamics, state, guess)
-    path = integrate(dynamics, state, np.linspace(0, guess, _N_ORBIT))[0] if pieces is not None else np.full((2, state.shape[1]), np.nan)
-    size = float(np.linalg.norm(np.ptp(path, axis=0)))
-    gap = float(np.linalg.norm(path[-1] - path[0])) / size if size > 0 else float("nan")
+        state, guess, pieces, note = _shoot(bare, state, guess)
+    path = integrate(bare, state, np.linspace(0, guess, _N_ORBIT))[0] if pieces is not None else np.full((2, state.shape[1]), np.nan)
+    extent = float(np.linalg.norm(np.ptp(path, axis=0)))
+    gap = float(np.linalg.norm(path[-1] - path[0])) / extent if extent > 0 else float("nan")
     if pieces is not None and not gap < 100 * _CLOSED:
         note, pieces = f"the orbit does not close: {gap:.2g} of its size is left.", None
     if pieces is None:
         n = state.shape[1]
-        return _dataset(dynamics, path, float("nan"), np.full(n, complex(np.nan, np.nan)), np.full(n, np.nan), gap, note)
-    return _dataset(dynamics, path, guess, *_multipliers(pieces), gap, note)
+        return _dataset(dynamics, path * size, float("nan"), np.full(n, complex(np.nan, np.nan)), np.full(n, np.nan), gap, note)
+    return _dataset(dynamics, path * size, guess * clock, *_multipliers(pieces), gap, note)
 
 
-def _first_return(dynamics: Dynamics, state: Array) -> float:
+def _binary(size: Array) -> Array:
+    """The nearest powers of 2, so that neither rounding nor the least difference between two fields changes the units; 1 for none."""
+    return np.exp2(np.round(np.log2(np.where(np.isfinite(size) & (size > 0), size, 1.0))))
+
+
+def _first_return(time: Array, path: Array) -> float:
     """Time of the first close pass by the initial state, in the same direction."""
-    time = np.linspace(0, 100 * dynamics.time_scale, _N_SEARCH)
-    path = integrate(dynamics, state, time)[0]
     distance = np.linalg.norm(path - path[0], axis=1)
     if not np.isfinite(distance).all() or not (size := float(distance.max())) > 0:
         return float("nan")

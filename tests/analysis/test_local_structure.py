@@ -100,6 +100,20 @@ def test_conservative_orbits_have_all_multipliers_one(name, start, period):
     assert period is None or found.period.item() == pytest.approx(period, abs=1e-8)
 
 
+def test_orbits_and_fixed_points_do_not_depend_on_the_units():
+    """Van der Pol's oscillator in micrometres and years, or as fast as light."""
+    for width, time in ((1e-6, 3e7), (1e3, 1e-10)):
+        equations = {"x": "v", "v": "(1 - (x/w)**2)*v/T - x/T**2"}
+        start, ranges = {"x": 2 * width, "v": 0.0}, {"x": (-3 * width, 3 * width), "v": (-3 * width / time, 3 * width / time)}
+        field = systems.define("clock", equations, {"w": width, "T": time}, initial_state=start, ranges=ranges)
+        found = periodic_orbit(field, start, settle=20 * time)
+        assert found.period.item() / time == pytest.approx(6.6632868593, abs=1e-7)
+        assert found.floquet_exponent[1].item() * time == pytest.approx(-1.0594, abs=1e-4)
+        assert float(found.x.max()) / width == pytest.approx(2.009, abs=1e-3)
+        (point,) = fixed_points(field).eigenvalue_real.values
+        np.testing.assert_allclose(point * time, [0.5, 0.5], rtol=1e-9)
+
+
 def test_spirals_and_lost_orbits_are_told():
     spiral = periodic_orbit(systems.get("damped-oscillator"), {"x": 1.0, "v": 0.0})
     assert "no close return" in spiral.attrs["warnings"]
