@@ -14,7 +14,7 @@ from physode.errors import DataError
 from physode.trajectories.build import Columns, assemble, trajectory_labels
 from physode.trajectories.clocks import input_times, own_clock_names, rows_of, spread, union_times
 from physode.trajectories.columns import is_missing, missing_column, numbers
-from physode.trajectories.contract import sample_names, times
+from physode.trajectories.contract import sample_names, time_dim, times
 from physode.trajectories.increasing import check_increasing
 from physode.trajectories.provenance import provenance
 from physode.trajectories.validation import validate
@@ -162,6 +162,7 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
         Columns ``trajectory``, ``time``, one for each variable that has a value at each time (states, inputs, truth), and
         ``split`` if the record is split. Padding is left out; missing values are NaN. Samples of inputs on a clock of their own have
         rows of their own, where nothing else was sampled there. Numbers of the whole record (parameters, noise) stay in the record.
+        What several models or seeds predicted has rows for each of them, and a column in front that says whose they are.
 
     See Also
     --------
@@ -175,6 +176,12 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
     0           0   0.0  2.0
     1           0   1.0  4.0
     """
+    place = {"trajectory", time_dim(ds)}
+    further = [str(dim) for variable in ds.data_vars.values() if place < set(variable.dims) for dim in variable.dims if dim not in place]
+    if further:
+        of, labels = further[0], ds[further[0]].values.tolist()
+        tables = [to_dataframe(ds.isel({of: k}, drop=True)) for k in range(len(labels))]
+        return pd.concat(tables, keys=labels, names=[of]).reset_index(of).reset_index(drop=True)
     seen, own = times(ds), own_clock_names(ds)
     clock = input_times(ds) if own else seen[:, :0]
     time = union_times(seen, clock)

@@ -172,3 +172,13 @@ def test_a_record_goes_to_a_table_and_back(regular: xr.Dataset, irregular: xr.Da
     xr.testing.assert_equal(back, regular)
     back = from_dataframe(to_dataframe(irregular), time="time", states=["x"], trajectory="trajectory")
     xr.testing.assert_equal(validate(back), irregular)
+
+
+def test_what_several_models_and_seeds_predicted_has_rows_for_each(table: pd.DataFrame) -> None:
+    ds = from_dataframe(table, time="t", states=["x"], trajectory="run")
+    several = ds.assign(x=ds["x"] * xr.DataArray([[1.0, 2.0]], {"model": ["a"], "seed": [5, 6]}), truth=ds["x"])
+    found = to_dataframe(several)
+    assert list(found.columns) == ["model", "seed", "trajectory", "time", "x", "truth"]
+    assert found["seed"].tolist() == [5] * 4 + [6] * 4 and set(found["model"]) == {"a"}
+    np.testing.assert_array_equal(found["x"], found["truth"] * (found["seed"] - 4))
+    assert to_dataframe(ds).equals(found.loc[found["seed"] == 5, ["trajectory", "time", "x"]])
