@@ -207,8 +207,8 @@ def test_a_solver_error_that_is_too_large_makes_the_steps_smaller() -> None:
     fine = fit_one(field(), batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk5"], max_step=0.1))
     assert fine.max_step == 0.1
     assert fine.solver_error < 1e-5
-    batch, states = rotation(n_observations=9)
-    implicit = fit_one(field(), batch, guess_from(states), settings("lbfgs", SOLVERS["implicit-midpoint"], max_step=0.5, iterations=6))
+    batch, states = rotation(n_observations=5)
+    implicit = fit_one(field(), batch, guess_from(states), settings("lbfgs", SOLVERS["implicit-midpoint"], max_step=0.5, iterations=2))
     assert implicit.max_step < 0.5
 
 
