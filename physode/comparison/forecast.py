@@ -92,6 +92,7 @@ def _on(prediction: xr.Dataset, record: xr.Dataset) -> xr.Dataset:
 
 
 def finite_pairs(measured: xr.DataArray, predicted: xr.DataArray, mask: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give what was measured and what was predicted at the marked samples that were measured."""
+    """Give what was measured and what was predicted at the marked samples that were measured; infinite where a forecast ran away."""
     wanted = mask.values & np.isfinite(measured.values)
-    return measured.values[wanted], predicted.values[wanted]
+    found = predicted.values[wanted]
+    return measured.values[wanted], np.where(np.isnan(found), np.inf, found)

@@ -39,7 +39,7 @@ def overview(tree: xr.DataTree, split: str = "test") -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index ``model``; for each number three columns ``(number, "median" | "min" | "max")``, and ``("fits", "done" | "all")``.
-        Errors are root mean squares over the states, correlations the worst state.
+        Errors are root mean squares over the states, correlations the worst state. A fit whose forecast ran away has an infinite error.
     """
     metrics = tree["metrics"].to_dataset()
     models = tree["models"].to_dataset()
@@ -55,7 +55,7 @@ def overview(tree: xr.DataTree, split: str = "test") -> pd.DataFrame:
     }
     columns = {}
     for name, values in numbers.items():
-        if values is None or not np.isfinite(values).any():
+        if values is None or bool(np.isnan(values).all()):
             continue
         for how in ("median", "min", "max"):
             columns[name, how] = getattr(values, how)("seed", skipna=True).to_series()
@@ -105,7 +105,7 @@ def _cell(name: str, row: pd.Series[float]) -> str:
     if name == "fits":
         return f"{int(row['fits', 'done'])}/{int(row['fits', 'all'])}"
     median, low, high = (row[name, how] for how in ("median", "min", "max"))
-    if not np.isfinite(median):
+    if np.isnan(median):
         return "-"
     if low == high:
         return number(median)

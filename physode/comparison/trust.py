@@ -89,9 +89,12 @@ def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
         return []
     error = (scores["nrmse"] ** 2).mean("state") ** 0.5
     test, train = error.sel(split="test"), error.sel(split="train")
+    ratios = test.where(np.isfinite(test)) / train  # what ran away has none
     worst, median = float(test.max()), float(test.median())
-    if not np.isfinite(median):
+    if np.isnan(median):
         return [(1, "There is no error on held-out data to judge it by.")]
+    if np.isinf(median):
+        return [(2, "Its forecast of held-out data fails: it runs away.")]
     severity = 0 if worst < GOOD else 1 if median < POOR else 2
     words = ("It forecasts held-out data well", "Its forecast of held-out data is rough", "Its forecast of held-out data fails")
     out = [(severity, f"{words[severity]}: the error is {number(median)} of the data's spread (worst seed {number(worst)}).")]
@@ -103,7 +106,7 @@ def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
         out.append(
             (2, f"It does not follow the data that it was fitted to (error {number(fitted)} of their spread): it cannot represent them.")
         )
-    elif fitted > 0 and worst > GOOD / 2 and (ratio := float((test / train).median())) > OVERFIT:
+    elif fitted > 0 and worst > GOOD / 2 and (ratio := float(ratios.median())) > OVERFIT:
         out.append((1, f"The error on held-out data is {number(ratio)} times that on the training data: it overfits."))
     return out
 

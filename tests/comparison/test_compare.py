@@ -9,8 +9,9 @@ import xarray as xr
 from fake_models import LinearOscillator
 
 import physode
-from physode.comparison import compare, open_result, summary
+from physode.comparison import compare, open_result, overview, summary
 from physode.comparison.forecast import with_split
+from physode.comparison.trust import trust
 from physode.errors import DataError, ExistsError, PhysodeError, UnknownNameError
 from physode.trajectories import select_split, split, state_names
 
@@ -158,6 +159,17 @@ def test_truth_may_be_given_beside_a_measured_record(record):
     shifted = record.assign_coords(time=record["time"] + 0.1)
     with pytest.raises(DataError, match="the truth and the record differ in 'time'"):
         compare({"m": LinearOscillator()}, measured, seeds=1, workers=1, truth=shifted)
+
+
+def test_a_forecast_that_runs_away_is_no_missing_number(record):
+    away, known = LinearOscillator(trouble="away"), LinearOscillator()
+    tree = compare({"known": known, "some": away}, record, seeds=[0, 1], workers=1)
+    assert np.isinf(tree["metrics"]["nrmse"].sel(model="some", seed=1, split="test", state="x"))
+    table = overview(tree)
+    assert np.isfinite(table.loc["known", ("nrmse", "max")]) and np.isinf(table.loc["some", ("nrmse", "max")])
+    known, some = trust(tree)
+    assert known.level != "poor" == some.level
+    assert "Its forecast of held-out data fails: it runs away." in some.sentences
 
 
 def test_what_a_fit_warns_of_is_kept_with_it(record):
