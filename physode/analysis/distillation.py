@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
@@ -74,7 +75,7 @@ def distill(
     Raises
     ------
     DataError
-        If a term or the field is not finite at the states.
+        If the field is driven in time, or a term or the field is not finite at the states.
 
     See Also
     --------
@@ -92,6 +93,7 @@ def distill(
     >>> dict(zip(found.state.values.tolist(), found.equation.values.tolist()))
     {'x': '-10*x + 10*y', 'y': '20*x - y - x*z', 'z': '-2.66667*z + x*y'}
     """
+    refuse_driven(dynamics, "an equation")
     terms = term_library(dynamics, degree, extra)
     points = _states(dynamics, n_states, spread, seed) if states is None else np.asarray(states, dtype=np.float64)
     features, rates = _features(terms, points), dynamics.rhs(0.0, points)
@@ -111,7 +113,7 @@ def distill(
             "coefficient": (("state", "term"), coefficients, {"long_name": "coefficient of the term"}),
             "coefficient_units": (("state", "term"), units),
             "equation": ("state", [formula(row, list(terms)) for row in coefficients]),
-            "r2": ("state", 1 - error.var(axis=0) / size**2, {"units": "1", "long_name": "R2 against the field"}),
+            "r2": ("state", 1 - np.mean(error**2, axis=0) / size**2, {"units": "1", "long_name": "R2 against the field"}),
             "relative_error": (
                 "state",
                 np.sqrt(np.mean(error**2, axis=0)) / size,

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from physode.analysis.autonomy import refuse_driven
 from physode.analysis.distillation import formula
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
@@ -77,7 +78,7 @@ def find_invariant(
     Raises
     ------
     DataError
-        If fewer than ten trajectories can be followed, or an extra term is not finite along them.
+        If the field is driven in time, if fewer than ten trajectories can be followed, or if an extra term is not finite along them.
 
     See Also
     --------
@@ -97,6 +98,7 @@ def find_invariant(
     >>> int(find_invariant(systems.get("damped-pendulum"), degree=2).n_independent)
     0
     """
+    refuse_driven(dynamics, "a conserved quantity")
     starts = dynamics.sample_states(n_trajectories, seed) if states is None else np.asarray(states, dtype=np.float64)
     time = np.linspace(0.0, duration * dynamics.time_scale, N_TIMES)
     paths = integrate(dynamics, starts, time)

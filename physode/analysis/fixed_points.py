@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 
@@ -50,6 +51,7 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     >>> found.kind.values.tolist()
     ['saddle focus', 'saddle', 'saddle focus']
     """
+    refuse_driven(dynamics, "a fixed point")
     low, high, size = sampled_box(dynamics, seed)
     if starts is None:
         bottom, top = low - reach * size, high + reach * size

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from physode.analysis.autonomy import is_driven
 from physode.analysis.dynamics import Array, Dynamics
 from physode.analysis.lyapunov_run import Run
 
@@ -92,7 +93,7 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     if np.isfinite(done.drift):
         checks["invariant_drift"] = done.drift
     checks["n_at_rest"] = int(still.sum())
-    checks["driven"] = _is_driven(dynamics)
+    checks["driven"] = is_driven(dynamics)
     checks["n_at_rest_before"] = int((speed[0] < _NEARLY_STILL).sum())
     checks["zero_exponent"] = float(np.abs(exponents).min())
     checks["zero_limit"] = 3 * float(errors.max()) + (0.0 if still.all() else limit)
@@ -117,13 +118,6 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     quarter = max(1, len(done.extent) // 4)
     checks["extent_ratio"] = float(done.extent[-quarter:].max() / max(done.extent[:quarter].max(), np.finfo(float).tiny))
     return checks
-
-
-def _is_driven(dynamics: Dynamics) -> bool:
-    """Whether the right-hand side depends on time."""
-    states, scale = np.asarray(dynamics.sample_states(4, 0)), dynamics.time_scale
-    first = dynamics.rhs(0.0, states)
-    return any(not np.array_equal(first, dynamics.rhs(time * scale, states)) for time in (0.3, 1.7))
 
 
 def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:

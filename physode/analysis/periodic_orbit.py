@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
+from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
@@ -74,6 +75,7 @@ def periodic_orbit(
     >>> round(float(found.period), 5), round(float(found.floquet_exponent[1]), 4)
     (6.66329, -1.0594)
     """
+    refuse_driven(dynamics, "a periodic orbit")
     state = initial_array(dynamics, initial_state)[:1]
     if settle > 0:
         state = integrate(dynamics, state, np.array([0.0, settle]))[:, -1]

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from contourpy import contour_generator
 
+from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians, sampled_box
@@ -42,7 +43,7 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     Raises
     ------
     DataError
-        If there are not two states.
+        If there are not two states, or the field is driven in time.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: in
     Raises
     ------
     DataError
-        If there are not two states.
+        If there are not two states, or the field is driven in time.
 
     Examples
     --------
@@ -123,6 +124,7 @@ def _grid(dynamics: Dynamics, n: int, reach: float, seed: int) -> tuple[tuple[st
     """Names of the states, their values along the axes, and the states on the grid, (n * n, 2)."""
     if len(dynamics.states) != 2:
         raise DataError(f"a phase plane takes two states; {dynamics.name!r} has {len(dynamics.states)}: {', '.join(dynamics.states)}.")
+    refuse_driven(dynamics, "a phase plane")
     low, high, size = sampled_box(dynamics, seed)
     x, y = (np.linspace(low[i] - reach * size[i], high[i] + reach * size[i], n) for i in range(2))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

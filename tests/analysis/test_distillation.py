@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from physode import systems
-from physode.analysis import distill, distilled_system, term_library
+from physode.analysis import (
+    distill,
+    distilled_system,
+    find_invariant,
+    fixed_points,
+    nullclines,
+    periodic_orbit,
+    phase_plane,
+    term_library,
+)
 from physode.analysis.unit_algebra import multiply_units, units_of_term
 from physode.errors import DataError, PhysodeError
 
@@ -165,3 +174,11 @@ def test_record_to_network_to_equation_to_simulation(case):
     found, true = again.simulate(short, start), system.simulate(short, start)
     for state in system.states:
         assert float(abs(found[state] - true[state]).max()) < 0.03 * float(true[state].std())
+
+
+@pytest.mark.parametrize("analysis", [distill, phase_plane, nullclines, fixed_points, find_invariant])
+def test_a_field_that_is_driven_in_time_is_not_read_at_one_time(analysis):
+    with pytest.raises(DataError, match="for a field that depends on its states alone, and 'forced-oscillator' is driven in time"):
+        analysis(systems.get("forced-oscillator"))
+    with pytest.raises(DataError, match="a periodic orbit is found for a field that depends on its states alone"):
+        periodic_orbit(systems.get("forced-oscillator"), [1.0, 0.0])
