@@ -136,9 +136,10 @@ def _count(number_of: int, one: str, many: str = "") -> str:
 def _lead(record: xr.Dataset, models: xr.Dataset) -> str:
     ended = int((~np.isin(models["status"].values, FAILED)).sum())
     total = models["status"].size
+    fitted = int((record["split"] == "train").sum()) if split_kind(record) == "trajectory" else record.sizes["trajectory"]
     return (
         f"{_count(models.sizes['model'], 'model')} with {_count(models.sizes['seed'], 'seed')} each, fitted to "
-        f"{_count(record.sizes['trajectory'], 'trajectory', 'trajectories')} of {_listed(state_names(record))}; "
+        f"{_count(fitted, 'trajectory', 'trajectories')} of {_listed(state_names(record))}; "
         f"{ended} of {total} fits came to an end."
     )
 

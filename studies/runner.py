@@ -156,10 +156,9 @@ def _table(config: Mapping[str, Any], numbers: pd.DataFrame, quick: bool) -> str
     rows = [["model", "number", "reached", "smallest", "largest", "published", "gate", "kept"]]
     for label, group in numbers.groupby("model", sort=False):
         for name in numbers.columns.drop(["model", "seed"]):
-            values = group[name].to_numpy(dtype=float)
-            if np.isnan(values).all():
+            values, key = group[name].to_numpy(dtype=float), (str(label), str(name))
+            if np.isnan(values).all() and key not in gates:
                 continue
-            key = (str(label), str(name))
             gate, kept = ("", "") if quick or key not in gates else _judge(values, gates[key])
             known = number(published[key]) if key in published else ""
             rows.append(

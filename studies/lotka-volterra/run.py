@@ -35,7 +35,7 @@ def run(settings: dict[str, Any], model: Any, seed: int) -> dict[str, float]:
 def _errors(model: Any, truth: xr.Dataset, duration: float) -> dict[str, float]:
     """Root mean square and largest errors of a run from the true initial state, per component, fitted and forecast."""
     run_out = model.simulate(START, truth["time"].values)
-    error = xr.concat([run_out[name] - truth[name] for name in START], "component")
+    error = xr.concat([run_out[name] - truth[name] for name in START], "component").fillna(np.inf)  # of a run that was lost
     inside = error.sel(time=slice(0.0, duration + 1e-9))
     beyond = error.sel(time=slice(duration + 1e-9, None))
     numbers = {}

@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from physode import models
@@ -109,6 +111,13 @@ def test_numbers_are_set_beside_the_published_ones(runner, toy, tmp_path):
         "small,0,0.001,3.0",
         "small,1,0.002,3.0",
     ]
+
+
+def test_a_gate_stays_where_every_seed_was_lost(runner, toy):
+    lost = pd.DataFrame({"model": ["small", "small"], "seed": [0, 1], "error": [np.nan, np.nan], "power": [3.0, np.nan], "other": np.nan})
+    rows = [line.split() for line in runner._table(runner.load_config("toy"), lost, False).splitlines()]
+    assert [row[1] for row in rows[1:]] == ["error", "power"]
+    assert rows[1][2] == "nan" and [row[-1] for row in rows[1:]] == ["0/2", "1/2"]
 
 
 def test_what_is_finished_is_not_run_again(runner, toy, tmp_path):
