@@ -121,6 +121,11 @@ def _models(models: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     if not models:
         raise PhysodeError(f"no model was named; choose from: {', '.join(sorted(registry.MODELS))}.")
     if isinstance(models, Mapping):
+        if len(set(map(str, models))) < len(models):
+            raise PhysodeError(f"two of the models have one name, of {', '.join(map(repr, models))}; give each its own.")
+        for label, model in models.items():
+            if isinstance(model, type):
+                raise PhysodeError(f"{label!r} is the class {model.__name__}; give a model, such as {model.__name__}().")
         return {str(label): registry.get(model) if isinstance(model, str) else model for label, model in models.items()}
     return {name: registry.get(name) for name in dict.fromkeys(models)}
 

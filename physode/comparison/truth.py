@@ -9,7 +9,7 @@ import xarray as xr
 
 from physode import systems
 from physode.errors import DataError, UnknownNameError
-from physode.trajectories import parameter_names, true_states
+from physode.trajectories import parameter_names, state_names, true_states
 from physode.trajectories.truth import TRUE_SUFFIX
 
 __all__ = ["Truth", "resolve_truth"]
@@ -53,6 +53,10 @@ def resolve_truth(record: xr.Dataset, truth: xr.Dataset | systems.System | None 
         system = _system_of(truth) or _system_of(record)
     else:
         system = truth if truth is not None else _system_of(record)
+        if truth is not None and not set(truth.states) & set(names := state_names(record)):
+            raise DataError(
+                f"{truth.name!r} moves {', '.join(truth.states)}, and the record holds {', '.join(names)}; give its own system."
+            )
     return record, Truth(true_states(record), system)
 
 

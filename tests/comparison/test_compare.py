@@ -187,6 +187,12 @@ def test_bad_questions_are_refused(record):
             compare({"m": LinearOscillator()}, record, seeds=seeds)
     with pytest.raises(PhysodeError, match="seed is -1; give a whole number, 0 or more"):
         compare({"m": LinearOscillator()}, record, seeds=[-1])
+    with pytest.raises(PhysodeError, match="two of the models have one name, of 1, '1'"):
+        compare({1: LinearOscillator(), "1": LinearOscillator()}, record)
+    with pytest.raises(PhysodeError, match="'m' is the class LinearOscillator; give a model"):
+        compare({"m": LinearOscillator}, record)
+    with pytest.raises(DataError, match="'lorenz' moves x, y, z, and the record holds q; give its own system"):
+        compare({"m": LinearOscillator()}, record.rename(x="q"), truth=physode.systems.get("lorenz"))
     with pytest.raises(DataError, match="lyapunov=True is for fields by themselves, and the models of this record are driven by force"):
         compare({"m": LinearOscillator()}, record.assign(force=(2 * record["x"]).assign_attrs(role="input")), seeds=1, lyapunov=True)
     with pytest.raises(DataError, match="has no dimension 'trajectory'"):
