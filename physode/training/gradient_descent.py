@@ -158,7 +158,7 @@ def lbfgs(
             loss = problem.cost(start, block, evidence) / measured
             total += loss.detach()
             if not bool(total.isfinite()):
-                break
+                return total.new_full((), torch.inf)  # of NaN the line search would find no bracket
             loss.backward()  # type: ignore[no-untyped-call]
         return total
 

@@ -102,6 +102,7 @@ class Stages:
         self.groups, self.ordered = group_positions(fields[0])
         self.evidence = self._first_evidence()
         self.max_step = settings.max_step
+        self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
         self.running: Callable[[], object] | None = None
         self.fitted = Fitted.start(get_theta(self.stacked), guess, settings.max_step)
 
@@ -298,7 +299,7 @@ class Stages:
             members = members[error > (SMALL_SOLVER_ERROR * loss).clamp(min=NEGLIGIBLE)]
             if not len(members) or isinstance(self.settings.solver, AdaptiveSolver):  # which chooses its steps
                 return
-            self.max_step /= 2
+            self.max_step = min(self.max_step, self.longest_gap) / 2
             again = [self.shoot(intervals, group, whole=True) for intervals, group in self._by_length(members)]
             members = torch.cat(again).sort().values
             self._measure_solver_error(members)
@@ -335,7 +336,8 @@ class Stages:
         for intervals, group in self._by_length(members):
             windows = cut_windows(self.batch, max(intervals, 1))
             initial = windows.pick_initial(self.fitted.states[group])
-            solver, step = self.settings.solver, float(self.fitted.max_step[group[0]])
+            # Steps end at the observations: where these are close, a step is no longer than the gap between them.
+            solver, step = self.settings.solver, min(float(self.fitted.max_step[group[0]]), self.longest_gap)
             finer, small_step = solver.sharpened(step, REFINEMENT)
             coarse, fine = (self._integrate(one, windows, initial, h, group) for one, h in ((solver, step), (finer, small_step)))
             difference = (coarse - fine)[:, windows.batch.mask.any(-1)][..., list(self.observed)] / self.guess.spread

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -225,6 +226,27 @@ def test_the_solver_error_is_that_of_the_final_steps() -> None:
     ]
     assert fitted.solver_error == pytest.approx(float((runs[0] - runs[1]).square().mean().sqrt()), rel=1e-6)
     assert fitted.solver_error > 1e-3
+
+
+def test_a_line_search_goes_on_where_a_trial_has_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, states = rotation(n_observations=9)
+    cost, calls = DescentProblem.cost, iter(range(10_000))
+
+    def broken(self: DescentProblem, *arguments: Any) -> torch.Tensor:
+        return cost(self, *arguments) * (torch.nan if next(calls) == 1 else 1.0)
+
+    monkeypatch.setattr(DescentProblem, "cost", broken)
+    fitted = fit_one(field(), batch, guess_from(states), settings("lbfgs", SOLVERS["rk4"], iterations=10))
+    assert fitted.loss < 0.1
+
+
+@pytest.mark.parametrize("solver", ["euler", "implicit-midpoint"])
+def test_the_solver_error_is_measured_and_mended_between_close_observations(solver: str) -> None:
+    batch, states = rotation(n_observations=5)
+    optimiser = "levenberg-marquardt" if solver == "euler" else "lbfgs"
+    fitted = fit_one(field(), batch, guess_from(states), settings(optimiser, SOLVERS[solver], max_step=30.0, iterations=2))
+    assert fitted.solver_error > 0
+    assert fitted.max_step < float(batch.time.diff().max())
 
 
 def test_an_adaptive_solver_is_measured_against_tighter_tolerances() -> None:
