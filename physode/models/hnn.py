@@ -31,8 +31,9 @@ class HamiltonianNeuralODE(AbstractModel):
     """dq/dt = dH/dp, dp/dt = -dH/dq + G u with a learned energy H(q, p).
 
     A variable whose attribute ``conjugate_to`` names another one is its momentum; a velocity (``time_derivative_of``) is taken as
-    one too, which is exact when the mass is constant. Every other state is a position; a momentum that the record does not have
-    is learned, under the name ``<position>_momentum``.
+    one too, which is exact for a single coordinate of constant mass, and for several of the same mass. Every other state is a position; a
+    momentum that the record does not have is learned, under the name ``<position>_momentum``. One H moves all pairs, so that position
+    times momentum needs the same unit in each of them; where masses differ, give momenta, or coordinates times the root of their mass.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def whole_number(name: str, value: Any, least: int, also: str = "") -> int:
     physode.errors.PhysodeError: seed is -1; give a whole number, 0 or more.
     """
     try:
-        found = operator.index(value)
+        found = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         found = None
     if found is None or found < least:
@@ -81,7 +81,7 @@ def finite_number(name: str, value: Any, *, zero: bool = False) -> float:
     0.0
     """
     try:
-        found = float(value)
+        found = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):
         found = math.nan
     if not (0 < found < math.inf or (zero and found == 0)):

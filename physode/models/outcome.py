@@ -35,6 +35,8 @@ def outcome(
     *,
     scheduled: bool,
     judged: bool,
+    by_curvature: bool,
+    second_order: bool,
     reason: str,
     history: Mapping[str, list[float | int | str]],
     seconds: float,
@@ -55,6 +57,10 @@ def outcome(
         Whether the optimiser goes through a schedule of `max_iterations` steps, at whose end nothing is left to gain.
     judged : bool
         Whether a validation record chose the windows.
+    by_curvature : bool
+        Whether the optimiser takes Gauss-Newton steps, which seldom end early.
+    second_order : bool
+        Whether a measured velocity is taken for the slope of its position.
     reason : str
         What a callback said when it stopped the fit.
     history : mapping
@@ -63,7 +69,9 @@ def outcome(
     status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
     intervals = int(fitted.intervals[0])
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
-    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *_residuals(fitted, layout, scaling, spread, ds)]
+    near = by_curvature and status == "converged"
+    misfits = _residuals(fitted, layout, scaling, spread, ds, near=near, second_order=second_order)
+    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *misfits]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations")
     return FitResult(
@@ -111,29 +119,35 @@ def _free_run(excursion: float) -> str:
     )
 
 
-def _residuals(fitted: Fitted, layout: Layout, scaling: Scaling, spread: Array, ds: xr.Dataset) -> list[str]:
-    """One sentence for each observed state that the model does not follow."""
+def _residuals(
+    fitted: Fitted, layout: Layout, scaling: Scaling, spread: Array, ds: xr.Dataset, *, near: bool, second_order: bool
+) -> list[str]:
+    """One sentence for each observed state that the model does not follow, and one for the reasons that there may be."""
     index = list(layout.index)
     states = fitted.states[0].cpu().double().numpy()[..., index] * scaling.scale[index] + scaling.mean[index]
     stated, weight = noise_levels(ds, layout.observed)
     squares = (states - values(ds, layout.observed)) ** 2 * (1.0 if weight is None else weight)
     residuals = np.sqrt(np.nanmean(squares, axis=(0, 1)))
-    out = []
+    misfits, reasons = [], [] if near else ["the optimiser did not get there (allow more max_iterations, or use 'levenberg-marquardt')"]
+    reasons += [
+        "the model cannot represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE)",
+        "the fit ended in a poor place (try another seed or activation)",
+        "the record is too sparse",
+    ]
     for name, residual, size, noise in zip(layout.observed, residuals, spread, stated, strict=True):
         if noise and residual > max(AS_STATED * noise, CLOSE * size):
-            beside = f", {residual / noise:.2g} times the stated noise"
-            otherwise = f"or the noise is larger than {name}_noise_std says"
+            beside, reason = f", {residual / noise:.2g} times the stated noise", f"the noise is larger than {name}_noise_std says"
         elif not noise and residual > UNEXPLAINED * size:
-            beside = ""
-            otherwise = f"or it is mostly noise; if so, state its size as {name}_noise_std"
+            beside, reason = "", f"{name} is mostly noise (then state its size as {name}_noise_std)"
         else:
             continue
-        out.append(
-            f"The residual of {name} is {residual / size:.2g} of its spread in the record{beside}: the model does not follow it. It cannot "
-            "represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE), the record is too "
-            f"sparse for it, {otherwise}."
+        misfits.append(
+            f"The residual of {name} is {residual / size:.2g} of its spread in the record{beside}: the model does not follow it."
         )
-    return out
+        reasons.append(reason)
+        if second_order and (position := layout.attrs[name].get("time_derivative_of")):
+            reasons.append(f"{name} is not the slope of {position} in its unit and sign")
+    return [*misfits, f"Possible reasons: {'; '.join(reasons)}."] if misfits else []
 
 
 def _windows(intervals: int, judged: bool) -> str:

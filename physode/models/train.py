@@ -187,6 +187,7 @@ def train(
         raise FitError(f"no windows of the record could be integrated with the warm-started field{where}.")
     seconds, out = before + clock.perf_counter() - started, []
     how: dict[str, Any] = {"scheduled": optimizer == "adam", "judged": judge is not None, "reason": "".join(reasons), "seconds": seconds}
+    how |= {"by_curvature": optimizer == "levenberg-marquardt", "second_order": fields[0].second_order}
     for member, history in enumerate(told["histories"]):
         one, record = fitted.of(member), records[min(member, len(records) - 1)]
         out.append((frame.dynamics(member, one), outcome(one, layout, scaling, spread, record, history=history, **how)))

@@ -21,7 +21,7 @@ from physode.trajectories import times, values
 TIME = np.linspace(0.0, 10.0, 60)
 
 
-def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, **other: Any) -> FitResult:
+def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool = True, **other: Any) -> FitResult:
     """What is said of a converged fit whose states, in the record's units, are these."""
     layout = plain_layout(ds)
     data = values(ds, layout.observed)
@@ -41,9 +41,9 @@ def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, **other: Any)
         "status": number * STATUSES.index("converged"),
         "n_iterations": number,
     }
-    return outcome(
-        Fitted(**{**parts, **other}), layout, scaling, scaling.scale, ds, scheduled=False, judged=judged, reason="", history={}, seconds=1.0
-    )
+    how: dict[str, Any] = {"scheduled": False, "by_curvature": curved, "second_order": False, "reason": "", "history": {}}
+    fitted = Fitted(**{**parts, **other})
+    return outcome(fitted, layout, scaling, scaling.scale, ds, judged=judged, seconds=1.0, **how)
 
 
 def waves(noise: float = 0.0, stated: float | None = None) -> tuple[xr.Dataset, np.ndarray]:
@@ -66,7 +66,8 @@ def test_a_fit_that_follows_one_state_only_does_not() -> None:
     result = told(ds, flat)
     assert result.status == "converged" and not result.success
     assert "The residual of y is 1 of its spread in the record: the model does not follow it." in result.message
-    assert "The residual of x" not in result.message
+    assert "The residual of x" not in result.message and "Possible reasons: the model cannot represent the motion" in result.message
+    assert "Possible reasons: the optimiser did not get there" in told(ds, flat, curved=False).message
 
 
 @pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (1.0, True)])
@@ -80,7 +81,7 @@ def test_a_residual_well_above_the_stated_noise_is_a_misfit_unless_it_is_tiny(no
     result = told(*waves(noise=noise, stated=stated))
     assert result.success == follows
     assert (", 3.8 times the stated noise: the model does not follow it." in result.message) == (not follows)
-    assert "x_noise_std says" in result.message or follows
+    assert "the noise is larger than x_noise_std says." in result.message or follows
 
 
 def test_a_few_measurements_of_large_stated_noise_count_by_their_weight() -> None:
