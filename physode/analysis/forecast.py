@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from physode.analysis.backward import backward_prediction
 from physode.analysis.dynamics import Dynamics, Predictor
 from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
 from physode.analysis.precision import precision_horizon
+from physode.analysis.predicted import predicted, predicted_back
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, true_states, values
 
@@ -38,7 +38,8 @@ def forecast_error(
         The record. Its true states count where they are known, else the observed ones.
     start : float, optional
         Time of the last observation known to the model. Default: that of observation number `warmup` if this is given, the last time
-        marked "train" if the record is split by time, else each trajectory's first time.
+        marked "train" if the record is split by time, else each trajectory's first time. Where `start` or a split by time decides, a model
+        predicts without what was observed later; else without `warmup`, it may use the whole record, as in ``model.predict(ds)``.
     exponent : float, optional
         The **true** largest Lyapunov exponent, per unit time: valid times are then given in Lyapunov times too.
     truth : Dynamics, optional
@@ -47,7 +48,7 @@ def forecast_error(
         A forecast is valid as long as its error, over the standard deviation and averaged over the states, stays below.
         0.5 is the choice of [1]_; results depend on it.
     warmup : int, optional
-        Handed to ``model.predict``: how many observations the initial state may be estimated from.
+        Handed to ``model.predict``: how many observations the initial state may be estimated from. Default: all up to the start.
     backward : bool, default False
         Whether to go back in time from `start`, by default each trajectory's last time; a model (or System) is integrated
         from the true state there. A field that attracts where the true one does not loses its way backward.
@@ -85,19 +86,20 @@ def forecast_error(
     >>> float(found.rmse.max()), float(found.valid_time.min())
     (0.0, 5.0)
     """
-    made = _prediction(prediction, ds, warmup, backward)
+    time = times(ds)
+    begin = origin(ds, time, start, backward=backward, warmup=warmup)
+    horizon = (begin[:, None] - time) if backward else (time - begin[:, None])
+    ahead = horizon >= 0
+    if not (horizon > 0).any():
+        raise DataError(f"no time lies after the start of the forecast, {float(begin.max()):g}; choose an earlier start.")
+    made = predicted_back(prediction, ds) if backward else predicted(prediction, ds, begin, start=start, warmup=warmup)
     known = true_states(ds)
     source = ds if known is None else known
     names = [name for name in state_names(source) if name in made.data_vars]
     if not names:
         raise DataError(f"the prediction shares no state with the record: {', '.join(map(str, made.data_vars))}.")
     _check_coordinates(made, ds)
-    target, guess, time = values(source, names), values(made, names), times(ds)
-    begin = origin(ds, time, start, backward=backward, warmup=warmup)
-    horizon = (begin[:, None] - time) if backward else (time - begin[:, None])
-    ahead = horizon >= 0
-    if not (horizon > 0).any():
-        raise DataError(f"no time lies after the start of the forecast, {float(begin.max()):g}; choose an earlier start.")
+    target, guess = values(source, names), values(made, names)
     scale = np.array([deviation(target[..., i], name) for i, name in enumerate(names)])
     last = known_at_start(target, horizon)
     lost = np.isnan(guess) & np.isfinite(target)
@@ -145,15 +147,3 @@ def _check_coordinates(made: xr.Dataset, ds: xr.Dataset) -> None:
         same = dim in made.dims and made[name].shape == ds[name].shape
         if not same or not made[name].reset_coords(drop=True).equals(ds[name].reset_coords(drop=True)):
             raise DataError(f"the prediction's {name!r} differs from the record's; predict on the record itself: model.predict(ds).")
-
-
-def _prediction(prediction: xr.Dataset | Predictor | Dynamics, ds: xr.Dataset, warmup: int | None, backward: bool) -> xr.Dataset:
-    if isinstance(prediction, xr.Dataset):
-        return prediction
-    if backward:
-        if not isinstance(prediction, Dynamics):
-            raise DataError("a forecast backward in time needs a vector field; pass a fitted model or a System.")
-        return backward_prediction(prediction, ds)
-    if not isinstance(prediction, Predictor):
-        raise DataError("a System predicts nothing by itself; simulate it, or ask for backward=True.")
-    return prediction.predict(ds, warmup=warmup)

@@ -11,7 +11,7 @@ from physode.analysis.dynamics import Array
 from physode.errors import DataError
 from physode.trajectories import time_dim
 
-__all__ = ["bins", "deviation", "known_at_start", "origin", "rms_by", "symmetric_error", "valid_time"]
+__all__ = ["bins", "deviation", "known_at_start", "last_trained", "origin", "rms_by", "symmetric_error", "valid_time"]
 
 _N_BINS: Final = 50  # of horizon, where each trajectory has its own times
 
@@ -24,11 +24,16 @@ def origin(ds: xr.Dataset, time: Array, start: float | None, *, backward: bool =
         return np.asarray(np.nanmax(time, axis=1))
     if warmup is not None:
         return np.asarray(np.nanmax(time[:, :warmup], axis=1))
-    if "split" in ds.coords and time_dim(ds) in ds["split"].dims:
-        train = np.broadcast_to(ds["split"].values == "train", time.shape)
-        if train.any(axis=1).all():
-            return np.asarray(np.nanmax(np.where(train, time, np.nan), axis=1))
-    return np.asarray(np.nanmin(time, axis=1))
+    trained = last_trained(ds, time)
+    return np.asarray(np.nanmin(time, axis=1)) if trained is None else trained
+
+
+def last_trained(ds: xr.Dataset, time: Array) -> Array | None:
+    """Give the last time marked "train" by a split by time, (trajectory,); None if the record has none."""
+    if "split" not in ds.coords or time_dim(ds) not in ds["split"].dims:
+        return None
+    train = np.broadcast_to(ds["split"].values == "train", time.shape)
+    return np.asarray(np.nanmax(np.where(train, time, np.nan), axis=1)) if train.any(axis=1).all() else None
 
 
 def deviation(target: Array, name: str) -> float:

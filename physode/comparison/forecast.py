@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from physode.trajectories import select_split, state_names, time_dim, times, values
+from physode.trajectories import hide_states, select_split, state_names, time_dim, times, values
 
 __all__ = ["WARMUP_FRACTION", "predict_all", "split_kind", "split_mask", "with_split"]
 
@@ -65,9 +65,7 @@ def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:
         All states of the model on the record's coordinates.
     """
     if split_kind(record) == "time":
-        hidden = split_mask(record, "test")
-        shown = record.assign({name: record[name].where(~hidden) for name in state_names(record)})
-        return _on(model.predict(shown), record)
+        return _on(model.predict(hide_states(record, split_mask(record, "test"))), record)
     parts = [model.predict(select_split(record, "train"))]
     for part in sorted(set(record["split"].values.tolist()) - {"train"}):
         held_out = select_split(record, part)

@@ -18,6 +18,7 @@ from physode.trajectories.contract import (
     values,
 )
 from physode.trajectories.csvfile import read_csv
+from physode.trajectories.hiding import hide_states
 from physode.trajectories.names import variable_name
 from physode.trajectories.netcdf import read, write
 from physode.trajectories.noise import add_noise
@@ -42,6 +43,7 @@ __all__ = [
     "check_structure",
     "from_dataframe",
     "from_numpy",
+    "hide_states",
     "input_names",
     "input_values",
     "interpolation",

@@ -75,6 +75,39 @@ def test_forecast_starts_where_the_training_part_ends(record):
         forecast_error(record, record, start=11.0)
 
 
+class Smoother:
+    """A model that repeats what it is shown, from there on zeros."""
+
+    def predict(self, ds, warmup=None):
+        self.shown, self.warmup = ds, warmup
+        return ds.fillna(0.0)
+
+
+def test_a_model_does_not_see_what_it_is_to_forecast(record):
+    marked, model = split(record, test=0.4, by="time"), Smoother()
+    late = float(marked.time.values[marked.split.values == "train"].max())
+    for given, start in ((marked, None), (record, 2.0), (marked, 2.0)):
+        begin = late if start is None else start
+        found = forecast_error(model, given, start=start)
+        expected = np.sqrt((record.x.sel(time=slice(begin, None)) ** 2).mean("trajectory"))
+        np.testing.assert_allclose(found.rmse.sel(state="x")[1:], expected[1:])
+        assert model.warmup == int((record.time <= begin).sum())
+        assert model.shown.x.attrs == record.x.attrs
+    forecast_error(model, marked, warmup=5)  # the model itself keeps to it
+    assert model.warmup == 5
+    assert model.shown.identical(marked)
+    with pytest.raises(DataError, match="no time of the record is as early as the start of the forecast, -1"):
+        forecast_error(model, record, start=-1.0)
+
+
+def test_a_trajectory_that_ends_before_the_start_leaves_the_others_their_forecasts():
+    time, model = [np.linspace(0, 1, 30), np.linspace(0, 10, 11)], Smoother()
+    record = from_numpy(time, [np.cos(t)[:, None] for t in time], ["x"])
+    forecast_error(model, record, start=2.0)
+    assert model.warmup == 29  # a model asks for one to forecast
+    np.testing.assert_array_equal(np.isfinite(model.shown.x).sum("obs"), [30, 3])
+
+
 def test_truth_counts_where_it_is_known():
     noisy = systems.get("pendulum").simulate(TIME, n_trajectories=2, observe=["theta"], noise=0.2, seed=0)
     made = noisy[["theta_true", "omega_true"]].rename(theta_true="theta", omega_true="omega")
