@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array
+from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, values
 
@@ -29,9 +30,15 @@ class Persistence:
     """
 
     def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
-        """Forecast the observed states of a record from the first `warmup` observations of each trajectory."""
+        """Forecast the observed states of a record from the first `warmup` observations of each trajectory, by default the first one.
+
+        Raises
+        ------
+        PhysodeError
+            If `warmup` is no whole number of 1 or more.
+        """
         names = state_names(ds)
-        known = _filled(values(ds, names)[:, :warmup])
+        known = _filled(values(ds, names)[:, : 1 if warmup is None else whole_warmup(warmup)])
         path = np.repeat(known[:, -1:], ds.sizes[time_dim(ds)], axis=1)
         path[:, : known.shape[1]] = known
         return _record(path, names, ds)
@@ -98,25 +105,32 @@ class Autoregression:
         return self
 
     def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:
-        """Forecast a record from the first `warmup` observations of each trajectory, of which it needs `order_`.
+        """Forecast a record from the first `warmup` observations of each trajectory, of which it needs `order_`, which is the default.
+
+        A trajectory that was not measured up to there is forecast from its last measurement on.
 
         Raises
         ------
         DataError
             If there are fewer, or the record has another sampling interval than the training record.
+        PhysodeError
+            If `warmup` is no whole number of 1 or more.
         """
         if not np.isclose(step := _sampling(ds), self.step_, rtol=_SAME_STEP):
             raise DataError(
                 f"the record is sampled every {step:g}, the training record every {self.step_:g}; an autoregression needs the same."
             )
-        known = _filled(values(ds, self.states_)[:, :warmup])
+        observed = values(ds, self.states_)[:, : self.order_ if warmup is None else whole_warmup(warmup)]
+        known, measured = _filled(observed), np.isfinite(observed).any(axis=2)
         if known.shape[1] < self.order_:
-            raise DataError(f"an autoregression of order {self.order_} starts from as many observations; warmup is {warmup}.")
+            raise DataError(f"an autoregression of order {self.order_} starts from as many observations, found {known.shape[1]}.")
         path = np.concatenate([known, np.full((len(known), ds.sizes[time_dim(ds)] - known.shape[1], known.shape[2]), np.nan)], axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
-            for i in range(known.shape[1], path.shape[1]):
-                past = path[:, i - self.order_ : i][:, ::-1].reshape(len(path), -1)
-                path[:, i] = past @ self.weights_[:-1] + self.weights_[-1]
+            begin = np.maximum(known.shape[1] - measured[:, ::-1].argmax(axis=1), self.order_)
+            for i in range(begin.min(), path.shape[1]):
+                ahead = begin <= i
+                past = path[ahead, i - self.order_ : i][:, ::-1].reshape(ahead.sum(), -1)
+                path[ahead, i] = past @ self.weights_[:-1] + self.weights_[-1]
         return _record(path, list(self.states_), ds)
 
 

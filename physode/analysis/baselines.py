@@ -8,6 +8,7 @@ import xarray as xr
 
 from physode.analysis.autoregression import Autoregression, Persistence
 from physode.analysis.forecast import forecast_error
+from physode.analysis.warmup import whole_warmup
 
 __all__ = ["baselines"]
 
@@ -37,6 +38,8 @@ def baselines(train: xr.Dataset, test: xr.Dataset, warmup: int, **options: Any) 
     ------
     DataError
         If the sampling is uneven, or differs.
+    PhysodeError
+        If `warmup` is no whole number of 1 or more.
 
     See Also
     --------
@@ -51,6 +54,7 @@ def baselines(train: xr.Dataset, test: xr.Dataset, warmup: int, **options: Any) 
     >>> found.model.values.tolist(), bool((found.nrmse.sel(model="linear") < 1e-6).all())
     (['persistence', 'linear', 'autoregression'], True)
     """
+    warmup = whole_warmup(warmup)
     fitted: dict[str, Autoregression | Persistence] = {
         "persistence": Persistence(),
         "linear": Autoregression(order=1).fit(train),

@@ -10,6 +10,7 @@ from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
 from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
+from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, true_states, values
 
@@ -68,6 +69,8 @@ def forecast_error(
     ------
     DataError
         If the prediction is not on the record's coordinates, shares no state with it, or `start` leaves nothing.
+    PhysodeError
+        If `warmup` is no whole number of 1 or more.
 
     References
     ----------
@@ -86,6 +89,7 @@ def forecast_error(
     >>> float(found.rmse.max()), float(found.valid_time.min())
     (0.0, 5.0)
     """
+    warmup = None if warmup is None else whole_warmup(warmup)
     time = times(ds)
     begin = origin(ds, time, start, backward=backward, warmup=warmup)
     horizon = (begin[:, None] - time) if backward else (time - begin[:, None])

@@ -7,7 +7,7 @@ import pytest
 
 from physode import systems
 from physode.analysis import Autoregression, Persistence, baselines, forecast_error
-from physode.errors import DataError
+from physode.errors import DataError, PhysodeError
 from physode.trajectories import from_numpy
 
 TIME = np.linspace(0, 10, 101)
@@ -71,6 +71,36 @@ def test_persistence_keeps_the_last_known_value(record):
     np.testing.assert_array_equal(found.x[2, 5:], np.full(96, record.x.values[2, 5]))
 
 
+def test_without_a_warmup_a_baseline_knows_no_more_than_it_needs(record):
+    np.testing.assert_array_equal(Persistence().predict(record).x, np.repeat(record.x.values[:, :1], 101, axis=1))
+    found = forecast_error(Persistence(), record)
+    np.testing.assert_array_equal(found.nrmse, found.persistence_nrmse)
+    model = Autoregression(order=2).fit(record[["x"]])
+    np.testing.assert_array_equal(model.predict(record).x, model.predict(record, warmup=2).x)
+    late = forecast_error(Persistence(), record, start=3.0)
+    np.testing.assert_array_equal(late.nrmse, late.persistence_nrmse)
+
+
+def test_an_autoregression_goes_on_where_a_trajectory_was_last_measured(record):
+    model, gap = Autoregression(order=1).fit(record), record.where((record.trajectory > 0) | (record.time < 0.95))
+    made = model.predict(gap, warmup=20)
+    np.testing.assert_allclose(made.x[0], model.predict(record, warmup=10).x[0])
+    np.testing.assert_array_equal(made.x[1], model.predict(record, warmup=20).x[1])
+
+
+@pytest.mark.parametrize("warmup", [0, -2, 1.5])
+def test_a_warmup_is_a_positive_whole_number(record, warmup):
+    calls = [
+        lambda: Persistence().predict(record, warmup),
+        lambda: Autoregression(order=1).fit(record).predict(record, warmup),
+        lambda: baselines(record, record, warmup),
+        lambda: forecast_error(record, record, warmup=warmup),
+    ]
+    for call in calls:
+        with pytest.raises(PhysodeError, match=f"warmup is {warmup}; give a whole number, 1 or more"):
+            call()
+
+
 def test_gaps_are_left_out_of_the_fit(record):
     gap = record.copy(deep=True)
     gap.x[:, 30:40] = np.nan
@@ -84,7 +114,7 @@ def test_what_does_not_fit_is_told(record):
     model = Autoregression(order=4).fit(record)
     with pytest.raises(DataError, match=r"sampled every 0\.2, the training record every 0\.1"):
         model.predict(record.isel(time=slice(None, None, 2)), warmup=5)
-    with pytest.raises(DataError, match="order 4 starts from as many observations; warmup is 3"):
+    with pytest.raises(DataError, match="order 4 starts from as many observations, found 3"):
         model.predict(record, warmup=3)
     with pytest.raises(DataError, match="too short for an autoregression of order 10"):
         Autoregression(order=10).fit(record.isel(trajectory=[0], time=slice(20)))
