@@ -201,6 +201,9 @@ def test_verdicts_follow_from_the_numbers():
     assert trust(poor)[0].level == "poor" and "does not follow the data that it was fitted to" in trust(poor)[0].sentences[2]
     absorbed = xr.DataTree.from_dict({"/metrics": metrics, "/models": models.assign(solver_error=models.solver_error * 0 + 0.01)})
     assert "the network has absorbed part of that error" in trust(absorbed)[0].sentences[2] and trust(absorbed)[0].level == "caution"
+    velocity = {"velocity_nrmse": metrics.nrmse * 0 + np.inf, "velocity_correlation": metrics.nrmse * np.nan}
+    lost = xr.DataTree.from_dict({"/metrics": metrics.assign(velocity), "/models": models.assign(velocity_from="velocity")})
+    assert any("is not the true velocity: in the worst seed the prediction is lost" in text for text in trust(lost)[0].sentences)
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def augmented_velocity(
     mapped = np.full((2, len(true), len(parts)), np.nan)
     for i, ((_, _, series), found) in enumerate(zip(true, recovered, strict=True)):
         target = series.transpose(*dims).values
+        found = np.full_like(target, np.nan) if found is None else found
         usable = np.isfinite(found) & np.isfinite(target)
         if usable.sum() > 1 and np.ptp(target[usable]) > 0:
             table[0, i] = 1 - np.mean((found[usable] - target[usable]) ** 2) / np.var(target[usable])

@@ -121,7 +121,7 @@ class Autoregression:
                 f"the record is sampled every {step:g}, the training record every {self.step_:g}; an autoregression needs the same."
             )
         observed = values(ds, self.states_)[:, : self.order_ if warmup is None else whole_warmup(warmup)]
-        known, measured = _filled(observed), np.isfinite(observed).any(axis=2)
+        known, measured = _filled(observed), np.asarray(np.isfinite(observed).any(axis=2))
         if known.shape[1] < self.order_:
             raise DataError(f"an autoregression of order {self.order_} starts from as many observations, found {known.shape[1]}.")
         path = np.concatenate([known, np.full((len(known), ds.sizes[time_dim(ds)] - known.shape[1], known.shape[2]), np.nan)], axis=1)

@@ -41,7 +41,8 @@ def recovered_velocity(
     xarray.Dataset
         Over ``state``, the names of the velocities: ``correlation``; ``rmse``, the raw error in the velocity's units;
         ``nrmse``, the same over the true velocity's standard deviation; ``r2_linear`` and ``rmse_linear`` after the best
-        linear map from all states of the model to the true velocity. All pool trajectories and times. Beside them, on the
+        linear map from all states of the model to the true velocity. All pool trajectories and times: where a prediction is lost
+        though the true velocity is known, errors are infinite, ``r2_linear`` is -inf and ``correlation`` NaN. Beside them, on the
         record's coordinates, ``<velocity>_recovered``, ``<velocity>_linear`` and ``<velocity>_true``. The attribute
         ``recovered_from`` says what was compared. NaN where an augmented model has fewer augmented states than positions.
 
@@ -78,11 +79,16 @@ def recovered_velocity(
     table = {key: np.full(len(true), np.nan) for key in ("correlation", "rmse", "nrmse", "r2_linear", "rmse_linear")}
     for i, ((name, position, series), found) in enumerate(zip(true, recovered, strict=True)):
         target = series.transpose(*dims).values
-        mapped, r2 = linear_map(np.concatenate([features, found[..., None]], axis=-1) if np.isfinite(found).any() else features, target)
-        table["r2_linear"][i], table["rmse_linear"][i] = r2, _rms(mapped - target)
-        table["rmse"][i] = _rms(found - target)
-        table["nrmse"][i] = table["rmse"][i] / deviation if (deviation := float(np.nanstd(target))) > 0 else np.nan
-        table["correlation"][i] = _correlation(found, target)
+        series_of = features if found is None else np.concatenate([features, found[..., None]], axis=-1)
+        mapped, r2 = linear_map(series_of, target)
+        table["rmse_linear"][i] = _rms(mapped, target)
+        table["r2_linear"][i] = r2 if table["rmse_linear"][i] < np.inf else -np.inf
+        if found is None:
+            found = np.full_like(target, np.nan)
+        else:
+            table["rmse"][i] = _rms(found, target)
+            table["nrmse"][i] = table["rmse"][i] / deviation if (deviation := float(np.nanstd(target))) > 0 else np.nan
+            table["correlation"][i] = _correlation(found, target)
         attrs = {"units": units[i], "time_derivative_of": position}
         label = str(series.attrs.get("long_name", name))
         for suffix, data, what in (("recovered", found, "recovered"), ("linear", mapped, "best linear map to"), ("true", target, "true")):
@@ -100,13 +106,16 @@ def recovered_velocity(
     return result
 
 
-def _rms(difference: Array) -> float:
-    finite = difference[np.isfinite(difference)]
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else float("nan")
+def _rms(found: Array, target: Array) -> float:
+    """Root mean square error over where the target is known; infinite if what was found is not all there."""
+    known = np.isfinite(target)
+    difference = np.where(np.isfinite(found), found, np.inf)[known] - target[known]
+    return float(np.sqrt(np.mean(difference**2))) if known.any() else float("nan")
 
 
 def _correlation(found: Array, target: Array) -> float:
-    usable = np.isfinite(found) & np.isfinite(target)
-    if usable.sum() < 2 or np.ptp(found[usable]) == 0 or np.ptp(target[usable]) == 0:
+    known = np.isfinite(target)
+    found, target = found[known], target[known]
+    if len(found) < 2 or not np.isfinite(found).all() or np.ptp(found) == 0 or np.ptp(target) == 0:
         return float("nan")
-    return float(np.corrcoef(found[usable], target[usable])[0, 1])
+    return float(np.corrcoef(found, target)[0, 1])

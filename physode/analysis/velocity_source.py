@@ -10,7 +10,7 @@ import xarray as xr
 from physode.analysis.dynamics import Array, Dynamics, Learned, Predictor, unit_of
 from physode.analysis.unit_algebra import multiply_units
 from physode.errors import DataError
-from physode.trajectories import time_dim, times, true_states, values
+from physode.trajectories import times, true_states, values
 
 __all__ = ["recover", "states_of", "true_velocities"]
 
@@ -76,8 +76,8 @@ def states_of(model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics | No
     return ds if known is None else known
 
 
-def recover(model: Dynamics, prediction: xr.Dataset, ds: xr.Dataset, positions: list[str]) -> tuple[str, list[Array]]:
-    """Say what stands for the velocities, and give its series (trajectory, n) for each position.
+def recover(model: Dynamics, prediction: xr.Dataset, ds: xr.Dataset, positions: list[str]) -> tuple[str, list[Array | None]]:
+    """Say what stands for the velocities, and give its series (trajectory, n) for each position, None where there is none.
 
     Raises
     ------
@@ -93,9 +93,8 @@ def recover(model: Dynamics, prediction: xr.Dataset, ds: xr.Dataset, positions: 
             return "velocity", [values(prediction, [own[name]])[..., 0] for name in positions]
         augmented = [str(name) for name, series in prediction.data_vars.items() if series.attrs.get("role") == "augmented"]
         if augmented:
-            none = np.full((ds.sizes["trajectory"], ds.sizes[time_dim(ds)]), np.nan)
             found = [values(prediction, [name])[..., 0] for name in augmented[: len(positions)]]
-            return "augmented state", found + [none] * (len(positions) - len(found))
+            return "augmented state", [*found, *[None] * (len(positions) - len(found))]
     if isinstance(model, Learned):
         slopes = model.vector_field(ds, prediction)
         return "time derivative of the position", [values(slopes, [f"d{name}_dt"])[..., 0] for name in positions]

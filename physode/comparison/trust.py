@@ -125,11 +125,13 @@ def _solver(facts: xr.Dataset) -> list[tuple[int, str]]:
 
 
 def _velocity(facts: xr.Dataset, scores: xr.Dataset) -> list[tuple[int, str]]:
-    if "velocity_nrmse" not in scores or not np.isfinite(scores["velocity_nrmse"]).any():
+    if "velocity_nrmse" not in scores or np.isnan(scores["velocity_nrmse"]).all():
         return []
     worst = float(scores["velocity_nrmse"].sel(split="test").max())
     correlation = float(scores["velocity_correlation"].sel(split="test").min())
     numbers = f"in the worst seed its correlation with the truth is {number(correlation)} and its error {number(worst)} of the spread"
+    if np.isinf(worst):
+        numbers = "in the worst seed the prediction is lost before its end"
     held = {"velocity": "velocity", "augmented state": "augmented state"}
     kinds = [str(kind) for kind in facts["velocity_from"].values.ravel() if kind]
     subject = held.get(kinds[0], "velocity, the slope of its positions,") if kinds else "velocity"

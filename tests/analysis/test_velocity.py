@@ -60,6 +60,19 @@ def test_augmented_state_carries_the_velocity_without_being_it(pendulum, record)
     assert recovered_velocity(useless, record).r2_linear.item() < 0.2
 
 
+def test_a_prediction_that_is_lost_is_no_good_velocity(pendulum, record):
+    theta, omega = record.theta_true.values, record.omega_true.values.copy()
+    for gone in (np.nan, np.inf):
+        omega[2, 10:] = gone
+        made = Fitted(pendulum, {"theta": (theta, {}), "omega": (omega, {"time_derivative_of": "theta"})})
+        found = recovered_velocity(made, record)
+        assert [float(found[name][0]) for name in ("rmse", "nrmse", "rmse_linear", "r2_linear")] == [np.inf, np.inf, np.inf, -np.inf]
+        assert np.isnan(found.correlation[0])
+        unknown = record.assign(omega_true=record.omega_true.where(np.isfinite(omega)))  # nothing was to be predicted there
+        assert recovered_velocity(made, unknown).rmse.item() == 0.0
+        assert recovered_velocity(made, unknown).correlation.item() == pytest.approx(1.0, abs=1e-12)
+
+
 def test_too_few_augmented_states_leave_gaps():
     coupled = systems.get("coupled-oscillators")
     record = coupled.simulate(TIME, n_trajectories=2, observe=["x1", "x2"], seed=0)
