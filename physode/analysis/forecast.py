@@ -61,9 +61,9 @@ def forecast_error(
         same over the state's standard deviation in the record; ``persistence_nrmse``, of the forecast that nothing changes. Over ``state``:
         ``smape``, the symmetric mean absolute percentage error 200 |x - x'| / (|x| + |x'|) [2]_ of all that is ahead, between 0 and 200; it
         depends on where the zero of a state is. Over ``trajectory``: ``valid_time``, until the first error above the threshold, at most
-        the length of the forecast, ``persistence_valid_time``, and with an exponent ``valid_lyapunov_times``, with the truth
-        ``precision_horizon``; ``median_valid_time``. Where trajectories have times of their own, horizons are gathered into 50 bins.
-        A prediction that is missing has an infinite error.
+        until the last known state, and NaN where none ahead is known; ``persistence_valid_time``, NaN where a state was not known at the
+        start; with an exponent ``valid_lyapunov_times``, with the truth ``precision_horizon``; ``median_valid_time``. Where trajectories
+        have times of their own, horizons are gathered into 50 bins. A prediction that is missing has an infinite error.
 
     Raises
     ------
@@ -112,6 +112,8 @@ def forecast_error(
     labels, index = bins(ds, horizon, ahead)
     rmse, persistence = (rms_by(e, index, len(labels)) for e in (error, still))
     valid, persistent = (valid_time(e / scale, horizon, threshold) for e in (error, still))
+    unheard = (np.isnan(still) & ahead[..., None] & np.isfinite(target)).any(axis=(1, 2))
+    persistent[unheard] = np.nan  # what was not known at the start cannot stay
     believed = None if truth is None else precision_horizon(truth, ds, start=begin, threshold=threshold, backward=backward).values
     valid = valid if believed is None else np.minimum(valid, believed)
     unit = str(ds["time"].attrs.get("units", ""))
@@ -134,7 +136,8 @@ def forecast_error(
     result["smape"] = ("state", symmetric_error(guess, target, horizon > 0), smape)
     result["valid_time"] = ("trajectory", valid, {"units": unit, "long_name": "valid prediction time"})
     result["persistence_valid_time"] = ("trajectory", persistent, {"units": unit, "long_name": "valid prediction time if nothing changed"})
-    result["median_valid_time"] = ((), float(np.nanmedian(valid)), {"units": unit, "long_name": "median valid prediction time"})
+    median = float(np.nanmedian(valid)) if np.isfinite(valid).any() else np.nan
+    result["median_valid_time"] = ((), median, {"units": unit, "long_name": "median valid prediction time"})
     if believed is not None:
         result["precision_horizon"] = ("trajectory", believed, {"units": unit, "long_name": "how long the record is true"})
     if exponent is not None:

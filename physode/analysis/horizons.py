@@ -76,19 +76,23 @@ def rms_by(error: Array, index: np.ndarray, n_bins: int) -> Array:
 
 
 def symmetric_error(guess: Array, target: Array, ahead: np.ndarray) -> Array:
-    """Symmetric mean absolute percentage error of each state, 0 to 200, over what lies ahead; a lost prediction counts 200."""
+    """Symmetric mean absolute percentage error of each state, 0 to 200, over what is known ahead; a lost prediction counts 200."""
     known = np.isfinite(target) & ahead[..., None]
     size = np.abs(target) + np.abs(guess)
     share = np.divide(np.abs(guess - target), size, out=np.zeros_like(size), where=(size > 0) & np.isfinite(size))
     share = np.where(np.isfinite(guess), share, 1.0)
-    return np.asarray(200 * np.where(known, share, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1))
+    count = known.sum(axis=(0, 1))
+    return np.asarray(np.where(count > 0, 200 * np.where(known, share, 0.0).sum(axis=(0, 1)) / np.maximum(count, 1), np.nan))
 
 
 def valid_time(scaled: Array, horizon: Array, threshold: float) -> Array:
-    """Horizon up to which the error averaged over states stays below the threshold, (trajectory,)."""
-    ahead = horizon >= 0
+    """Horizon up to which the error averaged over states stays below the threshold, (trajectory,).
+
+    At most the last one at which there is an error to judge by; NaN where there is none ahead.
+    """
     seen = ~np.isnan(scaled)
+    known = (horizon >= 0) & seen.any(axis=2)
     mean = np.sqrt(np.sum(np.where(seen, scaled, 0.0) ** 2, axis=2) / np.maximum(seen.sum(axis=2), 1))
-    bad = ahead & seen.any(axis=2) & ~(mean < threshold)
-    end = np.where(ahead, horizon, -np.inf).max(axis=1)
-    return np.asarray(np.minimum(np.where(bad, horizon, np.inf).min(axis=1), end))
+    end = np.where(known, horizon, 0.0).max(axis=1)
+    first = np.where(known & ~(mean < threshold), horizon, np.inf).min(axis=1)
+    return np.asarray(np.where(end > 0, np.minimum(first, end), np.nan))

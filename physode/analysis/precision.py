@@ -39,7 +39,7 @@ def precision_horizon(
     Returns
     -------
     xarray.DataArray
-        Over ``trajectory``, from the start, in units of time; the length of the record where it stays below the threshold.
+        Over ``trajectory``, from the start, in units of time; up to the last known state where it stays below; NaN where none is known.
 
     Raises
     ------

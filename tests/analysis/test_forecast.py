@@ -108,6 +108,25 @@ def test_a_trajectory_that_ends_before_the_start_leaves_the_others_their_forecas
     np.testing.assert_array_equal(np.isfinite(model.shown.x).sum("obs"), [30, 3])
 
 
+def test_what_is_not_known_is_not_valid(record):
+    gap = record.copy(deep=True)
+    gap.x[0, 0] = np.nan
+    whole, found = (forecast_error(ds, ds) for ds in (record, gap))
+    assert np.isnan(found.persistence_valid_time[0])
+    np.testing.assert_allclose(found.persistence_valid_time[1:], whole.persistence_valid_time[1:], atol=0.11)
+    assert np.isnan(forecast_error(record, record, start=-10.0).persistence_valid_time).all()
+    late = record.copy(deep=True)
+    late.x[1, 51:], late.v[1, 51:], late.x[0, 61:] = np.nan, np.nan, np.nan
+    assert forecast_error(late, late).valid_time.values.tolist() == [10.0, 5.0, 10.0, 10.0, 10.0]
+    wrong = shifted(late, x=xr.DataArray([0.0, 0.0, 9.0, 9.0, 0.0], dims="trajectory"))
+    found = forecast_error(wrong, late, start=5.0)
+    np.testing.assert_allclose(found.valid_time, [5.0, np.nan, 0.0, 0.0, 5.0])
+    assert float(found.median_valid_time) == 2.5
+    nothing = late.isel(trajectory=[1])
+    found = forecast_error(nothing, nothing, start=5.0)
+    assert np.isnan([found.median_valid_time, found.valid_time[0], *found.smape]).all()
+
+
 def test_truth_counts_where_it_is_known():
     noisy = systems.get("pendulum").simulate(TIME, n_trajectories=2, observe=["theta"], noise=0.2, seed=0)
     made = noisy[["theta_true", "omega_true"]].rename(theta_true="theta", omega_true="omega")
