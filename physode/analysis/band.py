@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
+from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Array, Predictor
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, times, true_states
@@ -56,7 +57,8 @@ def prediction_band(
     Raises
     ------
     DataError
-        If there are no members to compare, a level is no probability, or the noise of an observation is not known.
+        If there are no members to compare, they are not on the record's coordinates or several models', a level is no probability, or
+        the noise of an observation is not known.
     UnknownNameError
         If there is no such target.
 
@@ -85,7 +87,7 @@ def prediction_band(
     levels = _probabilities(level)
     if target not in TARGETS:
         raise unknown_name("target", target, TARGETS)
-    made = prediction if isinstance(prediction, xr.Dataset) else prediction.predict(ds, warmup=warmup)
+    made = _predicted(prediction, ds, warmup)
     if made.sizes.get("seed", 0) < 2:
         raise DataError(f"the prediction has {made.sizes.get('seed', 0)} members along 'seed'; a band takes at least 2: physode.Ensemble.")
     known = true_states(ds)
@@ -94,13 +96,15 @@ def prediction_band(
     if not names:
         raise DataError(f"the prediction shares no state with the record: {', '.join(map(str, made.data_vars))}.")
     dims = ("trajectory", time_dim(ds))
+    other = [str(dim) for name in names for dim in made[name].dims if dim not in ("seed", *dims)]
+    if other:
+        raise DataError(f"the prediction has the dimension {other[0]!r}, and a band is that of one: prediction.sel({other[0]}=...).")
+    check_coordinates(made, ds)
     result = xr.Dataset(coords={name: coord for name, coord in ds.coords.items() if set(coord.dims) <= set(dims)})
     there = np.isfinite(times(ds))
     result["level"] = ("level", levels, {"units": "1", "long_name": "level of the band"})
     for name in names:
         members = made[name].transpose("seed", *dims).values
-        if members.shape[1:] != tuple(ds.sizes[dim] for dim in dims):
-            raise DataError(f"the prediction of {name!r} is not on the record's coordinates; predict on the record itself.")
         centre = made[f"{name}_centre"].transpose(*dims).values if f"{name}_centre" in made else None
         middle, half = _spread(members, centre, levels, _noise(made, name) if target == "observation" else 0.0)
         unit = str(made[name].attrs.get("units", ""))
@@ -109,7 +113,7 @@ def prediction_band(
             result[f"{name}_{part}"] = (("level", *dims), np.where(there, value, np.nan), about)
         about = {"units": unit, "long_name": f"middle of the band of {name}"}
         result[f"{name}_median"] = (dims, np.where(there, middle, np.nan), about)
-    result = result if isinstance(level, Sequence | np.ndarray) else result.isel(level=0)
+    result = result if np.ndim(level) else result.isel(level=0)
     return result.assign_attrs(target=target, warmup=int(warmup or 0), n_members=int(made.sizes["seed"]))
 
 
@@ -121,6 +125,15 @@ def banded_states(band: xr.Dataset) -> list[str]:
 def band_levels(band: xr.Dataset) -> Array:
     """Levels of a band, of which there may be one."""
     return np.atleast_1d(band["level"].values.astype(np.float64))
+
+
+def _predicted(prediction: object, ds: xr.Dataset, warmup: int | None) -> xr.Dataset:
+    if isinstance(prediction, xr.Dataset):
+        return prediction
+    if isinstance(prediction, Predictor):
+        return prediction.predict(ds, warmup=warmup)
+    what = type(prediction).__name__
+    raise DataError(f"a band is made of predictions over 'seed' or of a fitted physode.Ensemble, which predicts them; found a {what}.")
 
 
 def _probabilities(level: float | Sequence[float]) -> Array:

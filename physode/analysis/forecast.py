@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Dynamics, Predictor
 from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
@@ -12,7 +13,7 @@ from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
 from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
-from physode.trajectories import state_names, time_dim, times, true_states, values
+from physode.trajectories import state_names, times, true_states, values
 
 __all__ = ["forecast_error"]
 
@@ -102,7 +103,7 @@ def forecast_error(
     names = [name for name in state_names(source) if name in made.data_vars]
     if not names:
         raise DataError(f"the prediction shares no state with the record: {', '.join(map(str, made.data_vars))}.")
-    _check_coordinates(made, ds)
+    check_coordinates(made, ds)
     target, guess = values(source, names), values(made, names)
     scale = np.array([deviation(target[..., i], name) for i, name in enumerate(names)])
     last = known_at_start(target, horizon)
@@ -146,11 +147,3 @@ def forecast_error(
         result.attrs["exponent"] = float(exponent)
     result.attrs["threshold"] = float(threshold)
     return result
-
-
-def _check_coordinates(made: xr.Dataset, ds: xr.Dataset) -> None:
-    dim = time_dim(ds)
-    for name in ("trajectory", "time"):
-        same = dim in made.dims and made[name].shape == ds[name].shape
-        if not same or not made[name].reset_coords(drop=True).equals(ds[name].reset_coords(drop=True)):
-            raise DataError(f"the prediction's {name!r} differs from the record's; predict on the record itself: model.predict(ds).")

@@ -55,6 +55,14 @@ def test_a_band_has_the_width_of_students_t_and_the_units_of_its_state():
     np.testing.assert_allclose(plain.x_median, prediction.x.mean("seed"))
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, xr.DataArray])
+def test_levels_may_come_as_any_array(kind):
+    record, prediction = made(3, 0)
+    band = prediction_band(prediction, record, kind([0.5, 0.9]))
+    np.testing.assert_array_equal(band.level, [0.5, 0.9])
+    np.testing.assert_array_equal(band.x_upper[1], prediction_band(prediction, record, 0.9).x_upper)
+
+
 def test_a_band_asks_an_ensemble_to_predict():
     record, prediction = made(3, 0)
 
@@ -151,8 +159,15 @@ def test_what_does_not_fit_is_told():
         prediction_band(prediction.isel(seed=0), record)
     with pytest.raises(DataError, match="shares no state with the record: y, x_centre"):
         prediction_band(prediction.rename(x="y"), record)
-    with pytest.raises(DataError, match="not on the record's coordinates"):
-        prediction_band(prediction.isel(time=slice(5)), record)
+    for other in (prediction.isel(time=slice(5)), prediction.assign_coords(time=prediction.time + 100)):
+        with pytest.raises(DataError, match="the prediction's 'time' differs from the record's"):
+            prediction_band(other, record)
+    with pytest.raises(DataError, match="the prediction's 'trajectory' differs from the record's"):
+        prediction_band(prediction.isel(trajectory=slice(None, None, -1)), record)
+    with pytest.raises(DataError, match="has the dimension 'model', and a band is that of one"):
+        prediction_band(prediction.expand_dims(model=["a", "b"]), record)
+    with pytest.raises(DataError, match=r"or of a fitted physode.Ensemble, which predicts them; found a dict"):
+        prediction_band({1: prediction}, record)
     band = prediction_band(prediction, record)
     with pytest.raises(DataError, match="takes at least 9 calibration trajectories, found 5"):
         conformal(band, band, record)
