@@ -52,8 +52,9 @@ def forecast_error(
     warmup : int, optional
         Handed to ``model.predict``: how many observations the initial state may be estimated from. Default: all up to the start.
     backward : bool, default False
-        Whether to go back in time from `start`, by default each trajectory's last time; a model (or System) is integrated
-        from the true state there. A field that attracts where the true one does not loses its way backward.
+        Whether to go back in time from `start`, by default (and at the latest) each trajectory's last time at which all states are known;
+        a model (or System) is integrated from the true state there. A field that attracts where the true one does not loses its way
+        backward.
 
     Returns
     -------
@@ -64,7 +65,7 @@ def forecast_error(
         depends on where the zero of a state is. Over ``trajectory``: ``valid_time``, until the first error above the threshold, at most
         until the last known state, and NaN where none ahead is known; ``persistence_valid_time``, NaN where a state was not known at the
         start; with an exponent ``valid_lyapunov_times``, with the truth ``precision_horizon``; ``median_valid_time``. Where trajectories
-        have times of their own, horizons are gathered into 50 bins. A prediction that is missing has an infinite error.
+        have times or starts of their own, horizons are gathered into 50 bins. A prediction that is missing has an infinite error.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def forecast_error(
     ahead = horizon >= 0
     if not (horizon > 0).any():
         raise DataError(f"no time lies after the start of the forecast, {float(begin.max()):g}; choose an earlier start.")
-    made = predicted_back(prediction, ds) if backward else predicted(prediction, ds, begin, start=start, warmup=warmup)
+    made = predicted_back(prediction, ds, begin) if backward else predicted(prediction, ds, begin, start=start, warmup=warmup)
     known = true_states(ds)
     source = ds if known is None else known
     names = [name for name in state_names(source) if name in made.data_vars]

@@ -9,7 +9,7 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array
 from physode.errors import DataError
-from physode.trajectories import time_dim
+from physode.trajectories import state_names, time_dim, true_states, values
 
 __all__ = ["bins", "deviation", "known_at_start", "last_trained", "origin", "rms_by", "symmetric_error", "valid_time"]
 
@@ -17,15 +17,25 @@ _N_BINS: Final = 50  # of horizon, where each trajectory has its own times
 
 
 def origin(ds: xr.Dataset, time: Array, start: float | None, *, backward: bool = False, warmup: int | None = None) -> Array:
-    """Give the time of the last observation that a forecast may know, (trajectory,)."""
+    """Give the time of the last observation that a forecast may know, (trajectory,); backward in time, one where all states are known."""
+    if backward:
+        last = _last_complete(ds, time)
+        return last if start is None else np.asarray(np.minimum(last, start))
     if start is not None:
         return np.full(len(time), float(start))
-    if backward:
-        return np.asarray(np.nanmax(time, axis=1))
     if warmup is not None:
         return np.asarray(np.nanmax(time[:, :warmup], axis=1))
     trained = last_trained(ds, time)
     return np.asarray(np.nanmin(time, axis=1)) if trained is None else trained
+
+
+def _last_complete(ds: xr.Dataset, time: Array) -> Array:
+    """Give the last time at which all states are known, else the last one."""
+    known = true_states(ds)
+    source = ds if known is None else known
+    complete = np.isfinite(values(source, state_names(source))).all(axis=2)
+    last = np.where(complete, time, -np.inf).max(axis=1)
+    return np.asarray(np.where(np.isfinite(last), last, np.nanmax(time, axis=1)))
 
 
 def last_trained(ds: xr.Dataset, time: Array) -> Array | None:
@@ -54,7 +64,7 @@ def known_at_start(target: Array, horizon: Array) -> Array:
 
 def bins(ds: xr.Dataset, horizon: Array, ahead: np.ndarray) -> tuple[Array, np.ndarray]:
     """Label the horizons, and say into which bin each entry falls, -1 for none."""
-    if time_dim(ds) == "time":
+    if time_dim(ds) == "time" and (horizon == horizon[0]).all():
         labels, index = np.unique(horizon[0][ahead[0]], return_inverse=True)
         row = np.full(horizon.shape[1], -1)
         row[ahead[0]] = index

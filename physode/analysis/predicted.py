@@ -55,10 +55,10 @@ def _samples(time: Array, begin: Array) -> int:
     return min(n, int(np.isfinite(time).sum(axis=1).max()) - 1)
 
 
-def predicted_back(prediction: xr.Dataset | Predictor | Dynamics, ds: xr.Dataset) -> xr.Dataset:
-    """Give a prediction as it is, or integrate a vector field backward in time."""
+def predicted_back(prediction: xr.Dataset | Predictor | Dynamics, ds: xr.Dataset, begin: Array) -> xr.Dataset:
+    """Give a prediction as it is, or integrate a vector field backward in time from `begin`, (trajectory,)."""
     if isinstance(prediction, xr.Dataset):
         return prediction
     if not isinstance(prediction, Dynamics):
         raise DataError("a forecast backward in time needs a vector field; pass a fitted model or a System.")
-    return backward_prediction(prediction, ds)
+    return backward_prediction(prediction, ds, begin)

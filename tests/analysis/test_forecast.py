@@ -190,7 +190,23 @@ def test_backward_on_irregular_and_partly_missing_records():
     assert float(found.rmse.max()) < 1e-8
     gap = record.copy(deep=True)
     gap.x[0, 19] = np.nan
-    assert float(forecast_error(oscillator, gap, backward=True).rmse.max()) == np.inf  # nothing is known after the gap
+    assert float(forecast_error(oscillator, gap, backward=True).rmse.max()) < 1e-8  # from the last state that is known
+    gap.x[0] = np.nan
+    assert float(forecast_error(oscillator, gap, backward=True).rmse.max()) == np.inf  # none is
+
+
+def test_a_field_goes_back_from_the_start_and_from_where_its_states_are_known(record):
+    damped, free = systems.get("damped-oscillator"), systems.get("harmonic-oscillator")
+    found = forecast_error(free, record, backward=True, start=3.0)
+    assert found.rmse.sel(time=0.0).max() == 0.0  # the true state there
+    np.testing.assert_allclose(found.time, (3.0 - TIME[TIME <= 3.0])[::-1], atol=1e-12)
+    gap = record.copy(deep=True)
+    gap.x[1, 99:], gap.v[2, 30] = np.nan, np.nan
+    for start in (None, 3.0, 9.9):
+        assert float(forecast_error(damped, gap, backward=True, start=start).nrmse.max()) < 1e-5
+    assert forecast_error(damped, gap, backward=True).valid_time.values == pytest.approx([10.0, 9.8, 10.0, 10.0, 10.0])
+    back = backward_prediction(damped, gap, start=[3.0, 3.0, 3.0, 9.95, 11.0])
+    np.testing.assert_array_equal(np.isfinite(back.x).sum("time"), [31, 31, 32, 101, 101])
 
 
 def test_symmetric_error_of_known_ratios(record):
