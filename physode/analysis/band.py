@@ -11,6 +11,7 @@ from scipy import stats
 
 from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Array, Predictor
+from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, times, true_states
 from physode.trajectories.noise import NOISE_SUFFIX
@@ -61,6 +62,8 @@ def prediction_band(
         the noise of an observation is not known.
     UnknownNameError
         If there is no such target.
+    PhysodeError
+        If `warmup` is no whole number of 1 or more.
 
     Notes
     -----
@@ -84,7 +87,7 @@ def prediction_band(
     >>> round(float(band.x_upper[0, 0]), 4), float(band.x_median[0, 0])
     (0.9428, 0.0)
     """
-    levels = _probabilities(level)
+    levels, warmup = _probabilities(level), None if warmup is None else whole_warmup(warmup)
     if target not in TARGETS:
         raise unknown_name("target", target, TARGETS)
     made = _predicted(prediction, ds, warmup)
@@ -114,7 +117,7 @@ def prediction_band(
         about = {"units": unit, "long_name": f"middle of the band of {name}"}
         result[f"{name}_median"] = (dims, np.where(there, middle, np.nan), about)
     result = result if np.ndim(level) else result.isel(level=0)
-    return result.assign_attrs(target=target, warmup=int(warmup or 0), n_members=int(made.sizes["seed"]))
+    return result.assign_attrs(target=target, warmup=warmup or 0, n_members=int(made.sizes["seed"]))
 
 
 def banded_states(band: xr.Dataset) -> list[str]:

@@ -9,6 +9,7 @@ from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Dynamics, Predictor
 from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
+from physode.analysis.lyapunov_settings import positive
 from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
 from physode.analysis.warmup import whole_warmup
@@ -43,7 +44,8 @@ def forecast_error(
         marked "train" if the record is split by time, else each trajectory's first time. Where `start` or a split by time decides, a model
         predicts without what was observed later; else without `warmup`, it may use the whole record, as in ``model.predict(ds)``.
     exponent : float, optional
-        The **true** largest Lyapunov exponent, per unit time: valid times are then given in Lyapunov times too.
+        The **true** largest Lyapunov exponent, per unit time: valid times are then given in Lyapunov times too. Only a positive one has
+        such a time.
     truth : Dynamics, optional
         The system that made the record: no forecast then counts as valid beyond `precision_horizon`, up to which the record itself is true.
     threshold : float, default 0.5
@@ -72,7 +74,7 @@ def forecast_error(
     DataError
         If the prediction is not on the record's coordinates, shares no state with it, or `start` leaves nothing.
     PhysodeError
-        If `warmup` is no whole number of 1 or more.
+        If `warmup` is no whole number of 1 or more, or `exponent` or `threshold` not positive and finite.
 
     References
     ----------
@@ -91,6 +93,7 @@ def forecast_error(
     >>> float(found.rmse.max()), float(found.valid_time.min())
     (0.0, 5.0)
     """
+    positive(exponent=exponent, threshold=threshold)
     warmup = None if warmup is None else whole_warmup(warmup)
     time = times(ds)
     begin = origin(ds, time, start, backward=backward, warmup=warmup)

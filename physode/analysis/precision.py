@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Dynamics
 from physode.analysis.horizons import deviation, origin, valid_time
 from physode.analysis.integrate import integrate
+from physode.analysis.lyapunov_settings import positive
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
 
@@ -45,6 +46,8 @@ def precision_horizon(
     ------
     DataError
         If a true state is missing.
+    PhysodeError
+        If `threshold` is not positive and finite.
 
     Notes
     -----
@@ -63,6 +66,7 @@ def precision_horizon(
     >>> bool(2 < precision_horizon(lorenz, record)[0] < 15)
     True
     """
+    positive(threshold=threshold)
     known = true_states(ds)
     missing = [name for name in truth.states if known is None or name not in known]
     if known is None or missing:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physode import systems
-from physode.analysis import Autoregression, Persistence, baselines, forecast_error
+from physode.analysis import Autoregression, Persistence, baselines, forecast_error, prediction_band, simulation_error
 from physode.errors import DataError, PhysodeError
 from physode.trajectories import from_numpy
 
@@ -95,6 +95,8 @@ def test_a_warmup_is_a_positive_whole_number(record, warmup):
         lambda: Autoregression(order=1).fit(record).predict(record, warmup),
         lambda: baselines(record, record, warmup),
         lambda: forecast_error(record, record, warmup=warmup),
+        lambda: simulation_error(Persistence(), record, warmup),
+        lambda: prediction_band(record.expand_dims(seed=2), record, warmup=warmup),
     ]
     for call in calls:
         with pytest.raises(PhysodeError, match=f"warmup is {warmup}; give a whole number, 1 or more"):

@@ -9,7 +9,7 @@ from analysis_standins import Lorenz
 
 from physode import systems
 from physode.analysis import backward_prediction, forecast_error, precision_horizon
-from physode.errors import DataError
+from physode.errors import DataError, PhysodeError
 from physode.trajectories import from_numpy, split
 
 TIME = np.linspace(0, 10, 101)
@@ -153,6 +153,15 @@ def test_model_is_asked_to_predict(record):
             return shifted(ds, x=float(warmup))
 
     np.testing.assert_allclose(forecast_error(Model(), record, warmup=3).rmse.sel(state="x"), 3.0)
+
+
+def test_numbers_that_make_no_sense_are_told(record):
+    for options in ({"threshold": np.nan}, {"threshold": 0}, {"exponent": -0.9}, {"exponent": np.inf}):
+        name, value = next(iter(options.items()))
+        with pytest.raises(PhysodeError, match=f"{name} is {value}; give a finite positive number"):
+            forecast_error(record, record, **options)
+    with pytest.raises(PhysodeError, match="threshold is nan"):
+        precision_horizon(systems.get("damped-oscillator"), record, threshold=np.nan)
 
 
 def test_other_coordinates_and_states_are_told(record):
