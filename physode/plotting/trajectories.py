@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from physode.errors import unknown_name
 from physode.plotting.style import DATA_COLOUR, FORECAST_COLOUR, TRUTH_COLOUR, axes_label, clean, finish, members, new_axes, one
-from physode.trajectories import state_names, time_dim, true_states
+from physode.trajectories import state_names, true_states
 
 __all__ = ["plot_trajectories"]
 
@@ -36,7 +36,7 @@ def plot_trajectories(
         Where to draw. Default: a new figure, which pyplot does not know.
     predictions : xarray.Dataset, optional
         Predictions on the record's coordinates, with the dimension ``model`` or without; over a dimension ``seed`` the median
-        is a line and the range a band.
+        is a line and the range a band, of those seeds that are not lost (NaN).
     state : str, optional
         Default: the record's first state.
     trajectory : optional
@@ -79,7 +79,7 @@ def plot_trajectories(
     if predictions is not None and name in predictions:
         for label, style, member in members(predictions):
             series = one(member[name], "trajectory", trajectory)
-            low, middle, high = _over_seeds(series, time_dim(data))
+            low, middle, high = _over_seeds(series)
             ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=2.0, label=label or "predicted", zorder=3)
             if "seed" in series.dims:
                 ax.fill_between(time, low, high, color=style.colour, alpha=0.2, linewidth=0, zorder=0)
@@ -88,11 +88,11 @@ def plot_trajectories(
     return finish(ax, x=axes_label(data["time"], "time"), y=axes_label(shown), title=f"{clean(name)} over time{where}")
 
 
-def _over_seeds(series: xr.DataArray, dim: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _over_seeds(series: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the least, the middle and the largest of the seeds, as far as any of them goes."""
     if "seed" not in series.dims:
         return series.values, series.values, series.values
-    array = series.transpose("seed", dim).values
-    return array.min(axis=0), np.median(array, axis=0), array.max(axis=0)
+    return series.min("seed").values, series.median("seed").values, series.max("seed").values
 
 
 def _shade_forecast(ax: Axes, record: xr.Dataset, time: np.ndarray) -> None:

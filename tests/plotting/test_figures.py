@@ -84,6 +84,14 @@ def test_trajectories_show_the_median_and_the_range_over_seeds(record, predictio
     assert not alone.collections
 
 
+def test_a_lost_seed_takes_no_other_along(predictions, exact):
+    lost = predictions.isel(model=0, seed=[0, 2]).copy(deep=True)
+    lost.x[{"seed": 1, "time": slice(10, None)}] = lost.x[{"seed": 0, "time": slice(40, None)}] = np.nan
+    middle = lines(plot_trajectories(exact, predictions=lost))["predicted"].get_ydata()
+    np.testing.assert_allclose(middle[:10], exact.x[0, :10] + 0.15)
+    np.testing.assert_allclose(middle[10:], exact.x[0, 10:].where(exact.time[10:] < TIME[40]))
+
+
 def test_measured_records_without_truth_show_dots_and_hidden_states_show_truth(exact, record):
     del exact.attrs["system"]
     assert set(lines(plot_trajectories(exact))) == {"measured"}
