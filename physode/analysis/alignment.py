@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import positive, start_states
+from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step, random_frame
 from physode.errors import PhysodeError
 
@@ -39,9 +40,10 @@ def alignment_index(
     r"""Generalised and smaller alignment indices (GALI_k, SALI) along trajectories.
 
     GALI_k is the volume that k deviation vectors of unit length span, the product of the singular values of the matrix that they
-    form. They are carried by the tangent map from a random orthonormal frame and normalised, never orthogonalised. On a chaotic
-    orbit of a Hamiltonian system it falls like exp(-t sum_j (lambda_1 - lambda_j)), j = 2..k; on a regular one on a torus of
-    dimension d it stays constant for k <= d and falls like a power of time for k > d.
+    form. They are carried by the tangent map from a random orthonormal frame and normalised, never orthogonalised; states count in
+    units of their sizes, between those that ``dynamics.sample_states`` draws. On a chaotic orbit of a Hamiltonian system GALI_k falls
+    like exp(-t sum_j (lambda_1 - lambda_j)), j = 2..k; on a regular one on a torus of dimension d it stays constant for k <= d and
+    falls like a power of time for k > d.
 
     Parameters
     ----------
@@ -132,9 +134,11 @@ def _follow(
     """GALI (order, trajectory, time), SALI (trajectory, time), the mean divergence, and how many trajectories diverged."""
     n, n_states = start.shape
     gali, sali = np.full((k - 1, n, n_times + 1), np.nan), np.full((n, n_times + 1), np.nan)
-    stepper = TangentStepper(dynamics, start, random_frame(n, k, n_states, seed))
-    alive, far = np.arange(n), _FAR * float(np.abs(start).max() + dynamics.time_scale * np.abs(dynamics.rhs(0.0, start)).max() or 1.0)
-    gali[..., 0], sali[:, 0] = _indices(stepper.tangents)
+    size, frame = relative_sizes(dynamics), random_frame(n, k, n_states, seed)
+    stepper = TangentStepper(dynamics, start, frame * size)
+    reached = np.abs(start).max(axis=0) + dynamics.time_scale * np.abs(dynamics.rhs(0.0, start)).max(axis=0)
+    alive, far = np.arange(n), _FAR * size * (float((reached / size).max()) or 1.0)
+    gali[..., 0], sali[:, 0] = _indices(frame)
     total, elapsed, diverged = 0.0, 0, 0
     with np.errstate(over="ignore", invalid="ignore"):
         for i in range(1, n_times + 1):
@@ -144,8 +148,8 @@ def _follow(
             diverged += int((~near).sum())
             stepper.keep(near)
             alive, total, elapsed = alive[near], total + float(grown[near].sum()), elapsed + n_steps * int(near.sum())
-            stepper.tangents /= np.linalg.norm(stepper.tangents, axis=2, keepdims=True)
-            gali[:, alive, i], sali[alive, i] = _indices(stepper.tangents)
+            stepper.tangents /= np.linalg.norm(stepper.tangents / size, axis=2, keepdims=True)
+            gali[:, alive, i], sali[alive, i] = _indices(stepper.tangents / size)
             going = gali[0, alive, i] >= THRESHOLD
             stepper.keep(going)
             alive = alive[going]

@@ -10,8 +10,9 @@ import xarray as xr
 from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
+from physode.analysis.sizes import sampled_box
 
-__all__ = ["classify", "fixed_points", "jacobians", "sampled_box"]
+__all__ = ["classify", "fixed_points", "jacobians"]
 
 _N_ITERATIONS: Final = 100
 _SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
@@ -108,13 +109,6 @@ def classify(eigenvalues: np.ndarray, tolerance: float = 1e-6) -> str:
     if (real > 0).any() and (real < 0).any():
         return "saddle focus" if turning else "saddle"
     return f"{'stable' if real[0] < 0 else 'unstable'} {'focus' if turning else 'node'}"
-
-
-def sampled_box(dynamics: Dynamics, seed: int) -> tuple[Array, Array, Array]:
-    """Lower and upper corner and size, never zero, of the box around 200 states that the dynamics calls reasonable."""
-    sampled = dynamics.sample_states(200, seed)
-    low, high = sampled.min(axis=0), sampled.max(axis=0)
-    return low, high, np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
 
 
 def jacobians(dynamics: Dynamics, states: Array, time: float = 0.0) -> Array:

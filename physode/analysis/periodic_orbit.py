@@ -16,6 +16,7 @@ from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
+from physode.analysis.sizes import binary
 from physode.analysis.unitless import Unitless
 
 __all__ = ["periodic_orbit"]
@@ -81,9 +82,9 @@ def periodic_orbit(
         state = integrate(dynamics, state, np.array([0.0, settle]))[:, -1]
     time = np.linspace(0, 100 * dynamics.time_scale if period is None else float(period), _N_SEARCH)
     path = integrate(dynamics, state, time)[0]
-    size = _binary(np.ptp(path, axis=0))
+    size = binary(np.ptp(path, axis=0))
     duration = _first_return(time, path / size) if period is None else float(period)
-    clock = float(_binary(np.array(duration / (2 * np.pi))))
+    clock = float(binary(np.array(duration / (2 * np.pi))))
     bare, state, guess = Unitless(dynamics, size, clock), state / size, duration / clock
     note, pieces = "no close return to the initial state was seen within 100 time scales; pass period=.", None
     if np.isfinite(guess) and np.isfinite(state).all():
@@ -97,11 +98,6 @@ def periodic_orbit(
         n = state.shape[1]
         return _dataset(dynamics, path * size, float("nan"), np.full(n, complex(np.nan, np.nan)), np.full(n, np.nan), gap, note)
     return _dataset(dynamics, path * size, guess * clock, *_multipliers(pieces), gap, note)
-
-
-def _binary(size: Array) -> Array:
-    """The nearest powers of 2, so that neither rounding nor the least difference between two fields changes the units; 1 for none."""
-    return np.exp2(np.round(np.log2(np.where(np.isfinite(size) & (size > 0), size, 1.0))))
 
 
 def _first_return(time: Array, path: Array) -> float:

@@ -11,7 +11,8 @@ from contourpy import contour_generator
 from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
-from physode.analysis.fixed_points import jacobians, sampled_box
+from physode.analysis.fixed_points import jacobians
+from physode.analysis.sizes import sampled_box
 from physode.errors import DataError
 
 __all__ = ["nullclines", "phase_plane"]

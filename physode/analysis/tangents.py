@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics
+from physode.analysis.sizes import relative_sizes
 
 __all__ = ["OffersBoth", "TangentStepper", "choose_step", "orthonormalise", "random_frame"]
 
@@ -115,23 +116,24 @@ def choose_step(dynamics: Dynamics, states: Array) -> float:
     dynamics : Dynamics
         The vector field.
     states : ndarray, shape (batch, state)
-        Where to look: the mean over them counts, as it does for an exponent.
+        Where to look: the mean over them counts, as it does for an exponent. Norms are those in units of the states' sizes.
 
     Returns
     -------
     float
         The step, at most an eighth and at least a thousandth of ``dynamics.time_scale``.
     """
-    identity = np.broadcast_to(np.eye(states.shape[1]), (len(states), states.shape[1], states.shape[1]))
-    jacobian = float(np.linalg.norm(dynamics.jvp(0.0, states, np.ascontiguousarray(identity)), axis=(1, 2)).mean())
+    size = relative_sizes(dynamics)
+    units = np.ascontiguousarray(np.broadcast_to(np.diag(size), (len(states), len(size), len(size))))
+    jacobian = float(np.linalg.norm(dynamics.jvp(0.0, states, units) / size, axis=(1, 2)).mean())
     largest, smallest = _LARGEST * dynamics.time_scale, 1e-3 * dynamics.time_scale
     step = largest
     for _ in range(6):
-        whole, halves = TangentStepper(dynamics, states, identity), TangentStepper(dynamics, states, identity)
+        whole, halves = TangentStepper(dynamics, states, units), TangentStepper(dynamics, states, units)
         with np.errstate(over="ignore", invalid="ignore"):
             whole.advance(step, 1)
             halves.advance(step / 2, 2)
-            difference = float(np.linalg.norm(whole.tangents - halves.tangents, axis=(1, 2)).mean())
+            difference = float(np.linalg.norm((whole.tangents - halves.tangents) / size, axis=(1, 2)).mean())
         if jacobian > 0 and not np.isfinite(difference):
             step /= 4
             continue

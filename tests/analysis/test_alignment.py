@@ -45,6 +45,18 @@ def test_sali_and_gali_2_are_two_measures_of_one_angle(henon_heiles):
     np.testing.assert_allclose((sali * np.sqrt(4 - sali**2) / 2).values, gali.values, rtol=1e-3, atol=1e-15)
 
 
+@pytest.mark.parametrize(("size", "duration"), [(1e6, 150.0), (1e-6, 40.0)])
+def test_a_regular_orbit_is_regular_in_any_unit(size, duration):
+    equations = {"x": "px", "y": "py", "px": "-x - 2*x*y", "py": "-y - (x/s)**2 + y**2"}
+    ranges = {"x": (-0.1 * size, 0.1 * size), "y": (-0.1, 0.1), "px": (-0.1 * size, 0.1 * size), "py": (-0.1, 0.1)}
+    field = systems.define("scaled", equations, {"s": size}, ranges=ranges)
+    start = {"x": 0.0, "y": 0.0, "px": 0.3 * size, "py": 0.2}
+    found = alignment_index(field, n_vectors=3, initial_states=start, duration=duration)
+    assert np.isnan(found.crossing_time).all()
+    assert found.alignment_index.sel(order=2).isel(time=-1) > 0.01
+    assert found.attrs["step"] == pytest.approx(0.116, rel=0.05)
+
+
 def test_they_fall_at_the_rates_of_the_exponents():
     found = alignment_index(linear(np.diag([1.0, 0.6, -0.6, -1.0])), n_vectors=3, initial_states=np.zeros(4), duration=40.0, interval=0.5)
     logs = np.log(found.alignment_index.isel(trajectory=0))
