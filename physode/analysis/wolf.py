@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import not_negative, positive, rate_unit, start_states
+from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step
 
 __all__ = ["largest_exponent_wolf"]
@@ -38,6 +39,7 @@ def largest_exponent_wolf(
     """Estimate the largest Lyapunov exponent as in "Dissecting Neural ODEs", Algorithm 1.
 
     A second trajectory starts on a sphere around each initial state; after the duration S their distance d gives ln(d / radius) / S.
+    Distances weigh each state by its size over the largest one, where it is much smaller, so that units do not matter.
     It is there to be put beside `lyapunov_spectrum`, which is the one to trust.
 
     Parameters
@@ -45,7 +47,7 @@ def largest_exponent_wolf(
     dynamics : Dynamics
         A System or a fitted model.
     radius : float, optional
-        Of the sphere, in the norm of all states. Default: 1e-8 times the size of the states.
+        Of the sphere, in the norm of all states and the unit of the largest. Default: 1e-8 times the size of the states.
     step : float, optional
         Longest step of the Runge-Kutta 4. Default: as in `lyapunov_spectrum`.
     n_trajectories : int, default 64
@@ -99,19 +101,19 @@ def largest_exponent_wolf(
     duration = _DURATION * dynamics.time_scale if duration is None else float(duration)
     longest = choose_step(dynamics, start) if step is None else step
     n_steps = max(1, int(np.ceil(duration / longest * (1 - 1e-9))))
-    h = duration / n_steps
+    h, weight = duration / n_steps, relative_sizes(dynamics)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         settling = _stepper(dynamics, start)
         settling.advance(h, round(transient / h))
         start = settling.states
-        size = radius if radius is not None else _RADIUS * (float(np.nanmax(np.abs(start))) or 1.0)
-        first, second = _stepper(dynamics, start), _stepper(dynamics, start + _on_sphere(start.shape, size, seed))
+        size = radius if radius is not None else _RADIUS * (float(np.nanmax(np.abs(start / weight))) or 1.0)
+        first, second = _stepper(dynamics, start), _stepper(dynamics, start + weight * _on_sphere(start.shape, size, seed))
         marks = np.unique(np.linspace(0, n_steps, min(_N_TIMES, n_steps) + 1).round().astype(int))
-        distances = [np.linalg.norm(second.states - first.states, axis=1)]
+        distances = [np.linalg.norm((second.states - first.states) / weight, axis=1)]
         for n in np.diff(marks):
             first.advance(h, int(n))
             second.advance(h, int(n))
-            distances.append(np.linalg.norm(second.states - first.states, axis=1))
+            distances.append(np.linalg.norm((second.states - first.states) / weight, axis=1))
         separation = np.stack(distances, axis=1)
         exponents = np.log(separation[:, -1] / size) / duration
     exponents[~np.isfinite(exponents)] = np.nan
@@ -144,7 +146,7 @@ def largest_exponent_wolf(
             "duration": duration,
             "transient": transient,
             "n_trajectories": len(kept),
-            "warnings": _warnings(separation, len(kept), first.states) or "none",
+            "warnings": _warnings(separation, len(kept), first.states / weight) or "none",
         },
     )
 

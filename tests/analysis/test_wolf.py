@@ -8,6 +8,7 @@ import xarray as xr
 from analysis_standins import Lorenz, linear
 from perfect_model import perfect_model
 
+from physode import systems
 from physode.analysis.lyapunov import lyapunov_spectrum
 from physode.analysis.wolf import largest_exponent_wolf
 from physode.errors import PhysodeError
@@ -39,6 +40,18 @@ def test_separation_starts_on_the_sphere_and_gives_the_estimate():
     assert found.lyapunov_exponent.attrs["units"] == "s-1"
     other = largest_exponent_wolf(Lorenz(), duration=3.0, transient=1.0, radius=1e-5, n_trajectories=5, seed=1)
     assert not np.allclose(other.trajectory_exponent, found.trajectory_exponent, rtol=1e-3)
+
+
+def test_neither_the_estimate_nor_its_warnings_depend_on_the_units():
+    def lorenz(size):
+        equations = {"x": "10*(s*y - x)", "y": "x/s*(28 - z) - y", "z": "x/s*y - 8/3*z"}
+        ranges = {"x": (-15.0 * size, 15.0 * size), "y": (-20.0, 20.0), "z": (5.0, 45.0)}
+        return systems.define("scaled", equations, {"s": size}, ranges=ranges)
+
+    one, large, small = (largest_exponent_wolf(lorenz(s), duration=8.0, transient=2.0, step=0.02) for s in (1.0, 2.0**20, 2.0**-20))
+    for found in (large, small):  # the sphere's directions differ
+        assert found.lyapunov_exponent.item() == pytest.approx(one.lyapunov_exponent.item(), abs=0.1)
+        assert found.attrs["warnings"] == one.attrs["warnings"] == "none"
 
 
 def test_it_stands_beside_the_spectrum_in_one_dataset():
