@@ -9,13 +9,12 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array
+from physode.analysis.even import step_tolerance
 from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, values
 
 __all__ = ["Autoregression", "Persistence"]
-
-_SAME_STEP = 1e-6
 
 
 class Persistence:
@@ -116,7 +115,7 @@ class Autoregression:
         PhysodeError
             If `warmup` is no whole number of 1 or more.
         """
-        if not np.isclose(step := _sampling(ds), self.step_, rtol=_SAME_STEP):
+        if abs((step := _sampling(ds)) - self.step_) > step_tolerance(times(ds), self.step_):
             raise DataError(
                 f"the record is sampled every {step:g}, the training record every {self.step_:g}; an autoregression needs the same."
             )
@@ -147,7 +146,7 @@ def _sampling(ds: xr.Dataset) -> float:
     """Give the sampling interval of a record."""
     gaps = np.diff(times(ds), axis=1)
     gaps = gaps[np.isfinite(gaps)]
-    if np.ptp(gaps) > _SAME_STEP * gaps.mean():
+    if np.ptp(gaps) > step_tolerance(times(ds), gaps.mean()):
         raise DataError(
             f"the record is sampled every {gaps.min():g} to {gaps.max():g}; "
             "an autoregression needs one sampling interval. Interpolate the record."

@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from physode.analysis.dynamics import Array
+from physode.analysis.even import step_tolerance
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, values
 
@@ -116,8 +117,9 @@ class _Fit:
 def _step(ds: xr.Dataset) -> float:
     if time_dim(ds) != "time":
         raise DataError("trajectories have times of their own; pairs can only be followed on evenly spaced times. Interpolate first.")
-    steps = np.diff(ds["time"].values)
-    if np.ptp(steps) > 1e-6 * abs(steps.mean()):
+    times = np.asarray(ds["time"].values, dtype=np.float64)
+    steps = np.diff(times)
+    if np.ptp(steps) > step_tolerance(times, steps.mean()):
         raise DataError(f"times are unevenly spaced ({steps.min():g} to {steps.max():g}); pairs can only be followed on even ones.")
     return float(steps.mean())
 

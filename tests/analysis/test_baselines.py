@@ -109,6 +109,13 @@ def test_gaps_are_left_out_of_the_fit(record):
     np.testing.assert_allclose(Autoregression(order=1).fit(gap).weights_, Autoregression(order=1).fit(record).weights_, atol=1e-8)
 
 
+def test_times_since_1970_are_even(record):
+    late = record.assign_coords(time=1.7e9 + 0.02 * np.arange(len(TIME)))
+    model = Autoregression(order=1).fit(late)
+    assert model.step_ == pytest.approx(0.02, rel=1e-6)
+    assert np.isfinite(model.predict(late.isel(time=slice(8)), warmup=5).x).all()  # few steps have a worse mean
+
+
 def test_what_does_not_fit_is_told(record):
     uneven = from_numpy([np.array([0.0, 1.0, 3.0, 4.0])], [np.arange(4.0)[:, None]], ["x"])
     with pytest.raises(DataError, match="is sampled every 1 to 2"):

@@ -42,6 +42,14 @@ def test_exact_exponential_divergence_is_found():
     assert slope == pytest.approx(rate, rel=0.02)
 
 
+def test_times_since_1970_are_even():
+    time = np.arange(0, 30, 0.1)
+    series = (np.sin(time) + 0.5 * np.sin(np.sqrt(2) * time))[:, None]
+    early, late = (exponent_of_series(from_numpy(start + time, series, ["x"]), dimension=2, horizon=2.0) for start in (0.0, 1.7e9))
+    np.testing.assert_allclose(late.log_distance, early.log_distance)
+    np.testing.assert_allclose(late.time, early.time, rtol=1e-7)
+
+
 def test_regular_motion_is_told():
     time = np.arange(0, 300, 0.1)
     found = exponent_of_series(from_numpy(time, (np.sin(time) + 0.5 * np.sin(np.sqrt(2) * time))[:, None], ["x"]))
