@@ -10,6 +10,7 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array
 from physode.analysis.even import step_tolerance
+from physode.analysis.sizes import binary
 from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, values
@@ -84,6 +85,8 @@ class Autoregression:
         """
         self.states_, self.step_ = tuple(state_names(ds)), _sampling(ds)
         series = values(ds, self.states_)
+        size = binary(np.abs(series).max(axis=(0, 1), where=np.isfinite(series), initial=0.0))  # least squares must not depend on units
+        series = series / size
         orders = range(1, self.most + 1) if self.order is None else [self.order]
         longest = max(orders)
         least, found = np.inf, None
@@ -100,7 +103,8 @@ class Autoregression:
                 least, found = criterion, (order, weights)
         if found is None:
             raise DataError(f"the record is too short for an autoregression of order {min(orders)} on {len(self.states_)} states.")
-        self.order_, self.weights_ = found
+        self.order_, weights = found
+        self.weights_ = weights * size / np.append(np.tile(size, self.order_), 1.0)[:, None]
         return self
 
     def predict(self, ds: xr.Dataset, warmup: int | None = None) -> xr.Dataset:

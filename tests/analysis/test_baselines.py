@@ -48,6 +48,13 @@ def test_a_linear_map_is_exact_for_a_linear_system_and_two_past_positions_stand_
     assert float(forecast_error(Autoregression(order=1).fit(hidden), hidden, warmup=2).nrmse.max()) > 0.1
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e15])
+def test_neither_order_nor_forecast_depends_on_the_units(record, size):
+    other = record.assign(v=record.v * size)
+    assert float(forecast_error(Autoregression(order=1).fit(other), other, warmup=1).nrmse.max()) < 1e-7
+    assert Autoregression().fit(other).order_ == Autoregression().fit(record).order_
+
+
 def test_baselines_have_the_layout_of_a_forecast_error(record):
     train, test = record.isel(trajectory=slice(4)), record.isel(trajectory=slice(4, 6))
     found = baselines(train, test, warmup=5, exponent=0.5, threshold=0.2)
