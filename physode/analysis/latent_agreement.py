@@ -42,7 +42,8 @@ def latent_agreement(
         if they are the same, about 1 if they have nothing in common; ``procrustes``, the share of the sum of squares that is left after
         the best shift, scale and rotation (or reflection); ``canonical_correlation(seed, other_seed, component)``, the correlations
         after the best linear map of both, largest first; ``r2_linear``, the share of the variance of the other seed's latent states that
-        a linear map of all states of this seed's model explains (not symmetric).
+        a linear map of all states of this seed's model explains (not symmetric). A pair is compared where both predictions are
+        finite; NaN where they are so at fewer than two times.
 
     Raises
     ------
@@ -87,19 +88,22 @@ def _agreement(models: Mapping[int, Dynamics], ds: xr.Dataset, warmup: int | Non
         prediction = states_of(model, ds, None, warmup)
         latent.append(values(prediction, latent_names(model, ds)))
         whole.append(values(prediction, [*model.states]))
-    common = np.logical_and.reduce([np.isfinite(series).all(axis=-1) for series in whole])
-    latent, whole = [series[common] for series in latent], [series[common] for series in whole]
+    known = [np.isfinite(series).all(axis=-1) for series in whole]
     n, width = len(models), max(series.shape[-1] for series in latent)
-    numbers = {name: np.zeros((n, n)) for name in ("difference", "procrustes", "r2_linear")}
+    numbers = {name: np.full((n, n), np.nan) for name in ("difference", "procrustes", "r2_linear")}
     canonical = np.full((n, n, width), np.nan)
     for i in range(n):
         for j in range(n):
-            a, b = (np.pad(series, ((0, 0), (0, width - series.shape[1]))) for series in (latent[i], latent[j]))
+            common = known[i] & known[j]
+            if common.sum() < 2:
+                continue
+            own, other = latent[i][common], latent[j][common]
+            a, b = (np.pad(series, ((0, 0), (0, width - series.shape[1]))) for series in (own, other))
             spread = a.var(axis=0).sum() + b.var(axis=0).sum()
             numbers["difference"][i, j] = np.sqrt(np.mean(((a - b) ** 2).sum(axis=1)) / spread)
             numbers["procrustes"][i, j] = _procrustes(centred(a), centred(b))
-            numbers["r2_linear"][i, j] = _explained(whole[i], latent[j])
-            found = _canonical(centred(latent[i]), centred(latent[j]))
+            numbers["r2_linear"][i, j] = _explained(whole[i][common], other)
+            found = _canonical(centred(own), centred(other))
             canonical[i, j, : len(found)] = found
     labels = {
         "difference": "difference of the latent states as they are",

@@ -116,6 +116,15 @@ def test_agreement_of_known_maps(pendulum, record):
         latent_agreement({0: models[0]}, record)
 
 
+def test_a_lost_seed_takes_no_other_with_it(pendulum, record):
+    models = {seed: augmented(pendulum, record, lambda x, v: v) for seed in range(3)}
+    models[1] = augmented(pendulum, record, lambda x, v: np.full_like(v, np.nan))
+    found = latent_agreement(models, record)
+    for name in ("difference", "procrustes", "r2_linear", "canonical_correlation"):
+        np.testing.assert_array_equal(np.isnan(found[name].squeeze()), [[False, True, False], [True] * 3, [False, True, False]])
+    assert float(found.procrustes.sel(seed=0, other_seed=2)) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_seeds_of_a_comparison_are_compared_within_each_model(pendulum, record):
     """So are the members of an ensemble."""
     other = systems.get("pendulum", gravity=3.0)
