@@ -37,8 +37,9 @@ def local_exponents(
 ) -> xr.Dataset:
     """Finite-time (local) Lyapunov exponents along trajectories, and how they scatter.
 
-    The growth of each direction of an orthonormal frame that is carried along, over one window after the other. The frame has
-    settled during the transient, so that the mean over all windows is the Lyapunov spectrum.
+    The growth of each direction of an orthonormal frame that is carried along, over one window after the other, in units of the
+    states' sizes where these differ much. The frame has settled during the transient, so that the mean over all windows is the
+    Lyapunov spectrum.
 
     Parameters
     ----------

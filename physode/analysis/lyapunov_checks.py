@@ -86,7 +86,7 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     if n == 0:
         return checks
     limit = _zero_limit(done, dynamics.time_scale)
-    speed = done.speed * dynamics.time_scale / done.size
+    speed = done.speed * dynamics.time_scale
     still = speed[1] < _STILL
     blocks = _blocks(done)
     half = len(blocks) // 2

@@ -7,6 +7,7 @@ import pytest
 from analysis_standins import Lorenz, linear, van_der_pol
 from perfect_model import perfect_model
 
+from physode import systems
 from physode.analysis.local_exponents import local_exponents
 from physode.analysis.lyapunov import lyapunov_spectrum
 from physode.errors import PhysodeError
@@ -35,6 +36,17 @@ def test_windows_follow_one_another_from_the_end_of_the_transient():
     assert found.attrs["duration"] == pytest.approx(7.0)
     fits = local_exponents(van_der_pol(1.0), window=0.7, step=0.1, duration=7.0, transient=3.0, n_trajectories=2)
     assert fits.attrs["step"] == pytest.approx(0.1)
+
+
+def test_their_scatter_does_not_depend_on_the_units():
+    """Of an ellipse, on which directions grow and shrink in turn."""
+
+    def spread(size):
+        field = systems.define("turn", {"x": "v*s", "v": "-2*x/s"}, {"s": size}, ranges={"x": (-size, size), "v": (-1.0, 1.0)})
+        start = {"x": [size, 0.3 * size], "v": 0.0}
+        return local_exponents(field, window=0.7, step=0.05, duration=14.0, transient=0.0, initial_states=start).standard_deviation
+
+    np.testing.assert_allclose(spread(2.0**20), spread(1.0), rtol=1e-3)
 
 
 def test_where_the_jacobian_is_constant_so_are_they():

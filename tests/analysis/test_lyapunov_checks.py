@@ -75,6 +75,15 @@ def test_the_phase_of_a_drive_needs_no_zero_among_the_states():
     assert checks(lyapunov_spectrum(van_der_pol(1.0), n_trajectories=2, duration=5.0, transient=1.0))["driven"] is False
 
 
+def test_motion_beside_one_huge_state_is_no_rest():
+    equations = {"x": "10*(y - x)", "y": "x*(28 - z) - y", "z": "x*y - 8/3*z", "pressure": "-2*(pressure - p)"}
+    field = systems.define("pressed", equations, {"p": 1e9}, ranges={"x": (-9, 9), "y": (-9, 9), "z": (9, 30), "pressure": (0.9e9, 1.1e9)})
+    start = {"x": [1.0, 2.0], "y": 1.0, "z": 20.0, "pressure": 1e9}
+    found = lyapunov_spectrum(field, initial_states=start, step=0.02, duration=10.0, transient=2.0)
+    assert checks(found)["n_at_rest"] == checks(found)["n_at_rest_before"] == 0
+    assert "fixed point" not in found.attrs["warnings"]
+
+
 @pytest.mark.parametrize(("friction", "told"), [("sign(v)", True), ("tanh(20*v)", False)])
 def test_jumps_that_no_tangent_sees_are_told(friction, told):
     dry = systems.define("dry", {"x": "v", "v": f"-x - 0.1*{friction} + 2*cos(t)"})
