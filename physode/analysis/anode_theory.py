@@ -9,7 +9,7 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
 from physode.analysis.each import each
-from physode.analysis.unit_algebra import multiply_units
+from physode.analysis.unit_algebra import rate_units
 from physode.analysis.velocity_source import states_of, true_velocities
 from physode.errors import DataError
 from physode.trajectories import time_dim, true_states, values
@@ -90,7 +90,7 @@ def anode_theory(model: Dynamics, ds: xr.Dataset, truth: xr.Dataset | Dynamics |
         result["augmented_learned"] = (dims, learned, attrs | {"long_name": "augmented state, learned"})
     result["augmented_theory"] = (dims, form / scale, attrs | {"long_name": "augmented state, theoretical form"})
     speed = str(series.attrs.get("units", ""))
-    rate = multiply_units((unit_of(model, "time"), -1)) or ""
+    rate = rate_units("1", unit_of(model, "time"))
     for key, number, label, unit in (
         ("scale", scale, "rate of the position by the augmented state", speed if isinstance(model, Predictor) else "1"),
         ("slope", slope, "rate of the position by itself", rate),

@@ -14,7 +14,7 @@ from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.library import Term, term_library
 from physode.analysis.sparse import sparse_regression
-from physode.analysis.unit_algebra import multiply_units, units_of_term
+from physode.analysis.unit_algebra import multiply_units, rate_units, units_of_term
 from physode.errors import DataError
 
 __all__ = ["distill", "formula"]
@@ -105,9 +105,9 @@ def distill(
     deviation = rates[held].std(axis=0)
     size = np.where(deviation > 0, deviation, 1.0)
     own = {name: unit_of(dynamics, name) for name in dynamics.states}
-    rate_units = [multiply_units((own[name], 1), (unit_of(dynamics, "time"), -1)) or "" for name in dynamics.states]
+    of_rates = [rate_units(own[name], unit_of(dynamics, "time")) for name in dynamics.states]
     term_units = [units_of_term(term, own) or "" for term in terms]
-    units = [[multiply_units((rate, 1), (term, -1)) or "" for term in term_units] for rate in rate_units]
+    units = [[multiply_units((rate, 1), (term, -1)) or "" for term in term_units] for rate in of_rates]
     return xr.Dataset(
         {
             "coefficient": (("state", "term"), coefficients, {"long_name": "coefficient of the term"}),
@@ -122,7 +122,7 @@ def distill(
             "lowest": ("state", points.min(axis=0), {"long_name": "smallest value among the states"}),
             "highest": ("state", points.max(axis=0), {"long_name": "largest value among the states"}),
         },
-        {"state": list(dynamics.states), "term": list(terms), "units": ("state", rate_units), "state_units": ("state", list(own.values()))},
+        {"state": list(dynamics.states), "term": list(terms), "units": ("state", of_rates), "state_units": ("state", list(own.values()))},
         {"dynamics": dynamics.name, "time_units": unit_of(dynamics, "time")},
     )
 

@@ -13,6 +13,7 @@ from physode.analysis.dynamics import Array, Dynamics, Predictor, initial_array,
 from physode.analysis.each import each
 from physode.analysis.energy_source import EnergySource, EnergySystem, evaluate, resolve, spread, system_states
 from physode.analysis.integrate import integrate
+from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
 
@@ -162,7 +163,7 @@ def _dataset(
     rms = np.sqrt(np.mean(drift**2, axis=1))
     centred = time - time.mean()
     slope = drift @ centred / (centred @ centred)
-    rate = f"{time_attrs['units']}-1" if time_attrs["units"] not in ("", "1") else "1"
+    rate = rate_units("1", time_attrs["units"])
     for name, column, unit, label in (
         ("max_drift", np.abs(drift).max(axis=1), "1", "largest drift over the energy scale"),
         ("rms_drift", rms, "1", "root mean square drift over the energy scale"),

@@ -11,6 +11,7 @@ from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.sizes import sampled_box
+from physode.analysis.unit_algebra import rate_units
 
 __all__ = ["classify", "fixed_points", "jacobians"]
 
@@ -67,7 +68,7 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
         coords={"fixed_point": np.arange(len(points)), "exponent": np.arange(1, len(names) + 1)},
         attrs={"dynamics": dynamics.name},
     )
-    rate = {"units": f"{unit_of(dynamics, 'time')}-1"} if unit_of(dynamics, "time") not in ("", "1") else {"units": "1"}
+    rate = {"units": rate_units("1", unit_of(dynamics, "time"))}
     for part, values in (("real", eigenvalues.real), ("imag", eigenvalues.imag)):
         label = f"{'real' if part == 'real' else 'imaginary'} part of the Jacobian's eigenvalue"
         result[f"eigenvalue_{part}"] = (("fixed_point", "exponent"), values, rate | {"long_name": label})

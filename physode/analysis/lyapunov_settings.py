@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
+from physode.analysis.unit_algebra import rate_units
 from physode.errors import PhysodeError
 
 __all__ = ["DURATION", "TRANSIENT", "exponent_count", "not_negative", "positive", "rate_unit", "start_states"]
@@ -65,7 +66,4 @@ def rate_unit(dynamics: Dynamics) -> str:
     >>> rate_unit(systems.get("pendulum"))
     's-1'
     """
-    unit = unit_of(dynamics, "time")
-    if unit in ("", "1"):
-        return unit
-    return f"{unit}-1" if unit.isalpha() else f"({unit})-1"
+    return rate_units("1", unit_of(dynamics, "time"))

@@ -17,6 +17,7 @@ from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.sizes import binary
+from physode.analysis.unit_algebra import rate_units
 from physode.analysis.unitless import Unitless
 
 __all__ = ["periodic_orbit"]
@@ -182,7 +183,7 @@ def _multipliers(pieces: Array) -> tuple[np.ndarray, Array]:
 
 def _dataset(dynamics: Dynamics, path: Array, period: float, multipliers: np.ndarray, logs: Array, gap: float, note: str) -> xr.Dataset:
     unit = unit_of(dynamics, "time")
-    rate = f"{unit}-1" if unit not in ("", "1") else "1"
+    rate = rate_units("1", unit)
     time = np.linspace(0, period, len(path))
     result = xr.Dataset(
         {name: ("time", path[:, i], {"units": unit_of(dynamics, name), "long_name": name}) for i, name in enumerate(dynamics.states)},

@@ -13,6 +13,7 @@ from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians
 from physode.analysis.sizes import sampled_box
+from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 
 __all__ = ["nullclines", "phase_plane"]
@@ -56,16 +57,14 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     (first, second), x, y, states = _grid(dynamics, n, reach, seed)
     rates = dynamics.rhs(0.0, states)
     time = unit_of(dynamics, "time")
-    over = f"{time}-1" if time not in ("", "1") else "1"
     result = xr.Dataset(
         coords={first: (first, x, {"units": unit_of(dynamics, first)}), second: (second, y, {"units": unit_of(dynamics, second)})},
         attrs={"dynamics": dynamics.name},
     )
     for i, name in enumerate((first, second)):
-        unit = unit_of(dynamics, name)
-        units = over if unit in ("", "1") else unit if over == "1" else f"{unit} {over}"
+        units = rate_units(unit_of(dynamics, name), time)
         result[f"d{name}_dt"] = ((second, first), rates[:, i].reshape(n, n), {"units": units, "long_name": f"rate of {name}"})
-    spread = {"units": over, "long_name": "divergence of the vector field"}
+    spread = {"units": rate_units("1", time), "long_name": "divergence of the vector field"}
     result["divergence"] = ((second, first), dynamics.divergence(0.0, states).reshape(n, n), spread)
     return result
 

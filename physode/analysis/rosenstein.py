@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from physode.analysis.dynamics import Array
 from physode.analysis.even import step_tolerance
+from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, values
 
@@ -200,7 +201,7 @@ def _slope(time: Array, curve: Array, fit: _Fit) -> float:
 
 def _dataset(ds: xr.Dataset, time: Array, logs: Array, fit: _Fit, error: float) -> xr.Dataset:
     unit = str(ds["time"].attrs.get("units", ""))
-    rate = unit if unit in ("", "1") else f"{unit}-1"
+    rate = rate_units("1", unit)
     line = np.full(len(time), np.nan)
     line[fit.start : fit.end + 1] = fit.offset + fit.slope * time[fit.start : fit.end + 1]
     return xr.Dataset(

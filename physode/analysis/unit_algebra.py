@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["multiply_units", "units_of_term"]
+__all__ = ["multiply_units", "rate_units", "units_of_term"]
 
 _FACTOR: Final = re.compile(r"([^\W\d_]+)(-?\d+)?")
 _ANGLE: Final = re.compile(r"(sin|cos)\(\w+\)")
@@ -45,6 +45,22 @@ def multiply_units(*factors: tuple[str, int]) -> str | None:
                 return None
             total[found[1]] += power * int(found[2] or 1)
     return " ".join(f"{name}{'' if power == 1 else power}" for name, power in total.items() if power) or "1"
+
+
+def rate_units(unit: str, time: str) -> str:
+    """Give the unit of a rate, that of a quantity over that of time; "" where one is not known.
+
+    Examples
+    --------
+    >>> rate_units("m s-1", "s"), rate_units("1", "s"), rate_units("", "s")
+    ('m s-2', 's-1', '')
+    >>> rate_units("1", "1e-3 s"), rate_units("mm/s", "s")  # what cannot be read is put in brackets
+    ('(1e-3 s)-1', '(mm/s) (s)-1')
+    """
+    found = multiply_units((unit, 1), (time, -1))
+    if found is None and unit and time:
+        return f"({time})-1" if unit == "1" else f"({unit}) ({time})-1"
+    return found or ""
 
 
 def units_of_term(term: str, units: Mapping[str, str]) -> str | None:

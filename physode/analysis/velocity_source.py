@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Learned, Predictor, unit_of
-from physode.analysis.unit_algebra import multiply_units
+from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 from physode.trajectories import times, true_states, values
 
@@ -47,7 +47,7 @@ def true_velocities(ds: xr.Dataset, truth: xr.Dataset | Dynamics | None) -> list
 
 
 def _rate_of(system: Dynamics, rate: Array, known: xr.Dataset, name: str) -> xr.DataArray:
-    units = multiply_units((unit_of(system, name), 1), (unit_of(system, "time"), -1)) or ""
+    units = rate_units(unit_of(system, name), unit_of(system, "time"))
     series = known[name].copy(data=rate[..., system.states.index(name)])
     series.attrs = {"units": units, "long_name": f"velocity of {name}"}
     return series

@@ -7,7 +7,7 @@ import pytest
 from analysis_standins import Lorenz, StandIn, linear, lotka_volterra, planar, planar_matrix, van_der_pol
 
 from physode import systems
-from physode.analysis import backward_prediction, fixed_points, forecast_error, nullclines, periodic_orbit, phase_plane
+from physode.analysis import backward_prediction, energy_drift, fixed_points, forecast_error, nullclines, periodic_orbit, phase_plane
 from physode.errors import DataError
 from physode.trajectories import from_numpy
 
@@ -50,6 +50,25 @@ def test_the_mesh_and_the_reach_bound_what_is_seen():
     assert set(nullclines(small, reach=3.0).component.values) == {"x", "y"}
     with pytest.raises(DataError, match="takes two states; 'lorenz' has 3: x, y, z"):
         nullclines(Lorenz())
+
+
+@pytest.mark.parametrize(
+    ("unit", "time", "slope", "rate"),
+    [
+        ("m s-1", "s", "m s-2", "s-1"),
+        ("m", "1e-3 s", "(m) (1e-3 s)-1", "(1e-3 s)-1"),
+        ("mm/s", "s", "(mm/s) (s)-1", "s-1"),
+        ("", "s", "", "s-1"),
+        ("m", "", "", ""),
+        ("1", "1", "1", "1"),
+    ],
+)
+def test_units_of_rates_can_be_read(unit, time, slope, rate):
+    field = linear([[0.0, 1.0], [-1.0, 0.0]], units={"x1": unit, "x2": unit, "time": time})
+    plane, orbit = phase_plane(field, n=2), periodic_orbit(field, [1.0, 0.0], period=6.0)
+    assert (plane.dx1_dt.units, plane.divergence.units) == (slope, rate)
+    assert (orbit.floquet_exponent.units, fixed_points(field, n_starts=2).eigenvalue_real.units) == (rate, rate)
+    assert energy_drift(field, [1.0, 0.0], energy=lambda z: (z**2).sum(axis=1), time=np.arange(3.0)).slope.units == rate
 
 
 def test_the_phase_plane_holds_the_field_and_its_divergence():
