@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
-from physode.analysis.lyapunov_settings import positive, start_states
+from physode.analysis.lyapunov_settings import start_states
+from physode.analysis.settings import positive
 from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step, random_frame
 from physode.errors import PhysodeError

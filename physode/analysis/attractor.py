@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from physode.analysis.dynamics import Array, Dynamics
 from physode.analysis.each import each
+from physode.analysis.settings import not_negative, positive, whole
 from physode.analysis.tangents import TangentStepper, choose_step
 from physode.errors import DataError
 
@@ -63,6 +64,8 @@ def attractor_distance(
     ------
     DataError
         If the two share no state, or more than 5 (histograms are then empty).
+    PhysodeError
+        If a number is out of its range.
 
     Notes
     -----
@@ -73,6 +76,9 @@ def attractor_distance(
     .. [1] Koppe et al., PLoS Comput. Biol. 15 (2019) e1007263, doi:10.1371/journal.pcbi.1007263.
     .. [2] Mikhaeil, Monfared, Durstewitz, NeurIPS 2022, arXiv:2110.07238.
     """
+    whole(1, n_points=n_points, n_trajectories=n_trajectories, n_bins=n_bins)
+    positive(step=step)
+    not_negative(smoothing=smoothing)
     names = [name for name in truth.states if name in dynamics.states]
     if not 1 <= len(names) <= _MOST_STATES:
         raise DataError(f"{dynamics.name!r} and {truth.name!r} share {len(names)} states; histograms take 1 to {_MOST_STATES}.")

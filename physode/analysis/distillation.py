@@ -7,18 +7,21 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from physode.analysis.autonomy import refuse_driven
-from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.library import Term, term_library
+from physode.analysis.settings import not_negative, whole
 from physode.analysis.sparse import sparse_regression
 from physode.analysis.unit_algebra import multiply_units, rate_units, units_of_term
 from physode.errors import DataError
 
 __all__ = ["distill", "formula"]
 
+_FEWEST: Final = 3
 _WINDOW: Final = 0.5  # of the time scale
 _HALVINGS: Final = 8  # of the window, where the field is fast
 _QUADRATURE: Final = 1e-8  # error of the mean rate over its size
@@ -29,7 +32,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 def distill(
     dynamics: Dynamics,
     *,
-    states: Array | None = None,
+    states: ArrayLike | None = None,
     degree: int = 3,
     extra: Mapping[str, Term] | None = None,
     tolerance: float = 1e-3,
@@ -49,7 +52,7 @@ def distill(
     ----------
     dynamics : Dynamics
         A fitted model, or a System.
-    states : ndarray, shape (n, state), optional
+    states : array_like, shape (n, state), optional
         Where to start. Default: `n_states` of ``dynamics.sample_states``, moved a little.
     degree : int, default 3
         Highest total power of the states among the terms; sine and cosine of states in "rad" are added.
@@ -75,7 +78,9 @@ def distill(
     Raises
     ------
     DataError
-        If the field is driven in time, or a term or the field is not finite at the states.
+        If the field is driven in time, a term or the field is not finite at the states, or there are fewer than three.
+    PhysodeError
+        If a number is out of its range.
 
     See Also
     --------
@@ -93,9 +98,14 @@ def distill(
     >>> dict(zip(found.state.values.tolist(), found.equation.values.tolist()))
     {'x': '-10*x + 10*y', 'y': '20*x - y - x*z', 'z': '-2.66667*z + x*y'}
     """
+    whole(0, degree=degree)
+    whole(_FEWEST, n_states=n_states)
+    not_negative(tolerance=tolerance, spread=spread)
     refuse_driven(dynamics, "an equation")
     terms = term_library(dynamics, degree, extra)
-    points = _states(dynamics, n_states, spread, seed) if states is None else np.asarray(states, dtype=np.float64)
+    points = _states(dynamics, n_states, spread, seed) if states is None else initial_array(dynamics, states)
+    if len(points) < _FEWEST:
+        raise DataError(f"states= has {len(points)} states; a third is held out, so give {_FEWEST} or more, better hundreds.")
     features, rates = _features(terms, points), dynamics.rhs(0.0, points)
     _check_finite("rate of", list(dynamics.states), rates)
     held = np.random.default_rng(seed).permutation(len(points)) < len(points) // 3

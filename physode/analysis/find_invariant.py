@@ -7,15 +7,17 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from physode.analysis.autonomy import refuse_driven
 from physode.analysis.distillation import formula
-from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.invariant_basis import InvariantBasis
 from physode.analysis.invariant_search import N_SURROGATES, N_TIMES, Claim, add_claims, prepare
 from physode.analysis.library import Term
+from physode.analysis.settings import positive, whole
 from physode.errors import DataError
 
 __all__ = ["find_invariant"]
@@ -27,7 +29,7 @@ _HELD_OUT: Final = 3  # one trajectory in three
 def find_invariant(
     dynamics: Dynamics,
     *,
-    states: Array | None = None,
+    states: ArrayLike | None = None,
     degree: int = 4,
     extra: Mapping[str, Term] | None = None,
     tolerance: float = 0.01,
@@ -48,7 +50,7 @@ def find_invariant(
     ----------
     dynamics : Dynamics
         A fitted model, or a System.
-    states : ndarray, shape (trajectory, state), optional
+    states : array_like, shape (trajectory, state), optional
         Where trajectories start. Default: `n_trajectories` of ``dynamics.sample_states``. On a single closed orbit every function of a
         conserved quantity is a constant: there must be several.
     degree : int, default 4
@@ -79,6 +81,8 @@ def find_invariant(
     ------
     DataError
         If the field is driven in time, if fewer than ten trajectories can be followed, or if an extra term is not finite along them.
+    PhysodeError
+        If a number is out of its range.
 
     See Also
     --------
@@ -98,8 +102,10 @@ def find_invariant(
     >>> int(find_invariant(systems.get("damped-pendulum"), degree=2).n_independent)
     0
     """
+    whole(1, degree=degree, n_trajectories=n_trajectories)
+    positive(tolerance=tolerance, duration=duration)
     refuse_driven(dynamics, "a conserved quantity")
-    starts = dynamics.sample_states(n_trajectories, seed) if states is None else np.asarray(states, dtype=np.float64)
+    starts = dynamics.sample_states(n_trajectories, seed) if states is None else initial_array(dynamics, states)
     time = np.linspace(0.0, duration * dynamics.time_scale, N_TIMES)
     paths = integrate(dynamics, starts, time)
     paths = paths[np.isfinite(paths).all(axis=(1, 2))]

@@ -6,10 +6,12 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from physode.analysis.autonomy import refuse_driven
-from physode.analysis.dynamics import Array, Dynamics, unit_of
+from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
+from physode.analysis.settings import whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
 
@@ -21,7 +23,9 @@ _SAME: Final = 1e-4  # of the size of the states: one and the same point
 
 
 @each
-def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: int = 200, seed: int = 0, reach: float = 0.5) -> xr.Dataset:
+def fixed_points(
+    dynamics: Dynamics, *, starts: ArrayLike | None = None, n_starts: int = 200, seed: int = 0, reach: float = 0.5
+) -> xr.Dataset:
     """Find the fixed points of a system or of a fitted model, and classify them.
 
     Newton's method, damped, runs from many states at once.
@@ -30,7 +34,7 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     ----------
     dynamics : Dynamics
         The vector field.
-    starts : ndarray, shape (start, state), optional
+    starts : array_like, shape (start, state), optional
         Where to start. Default: `n_starts` states drawn evenly from where fixed points are looked for.
     n_starts, seed : int
         How many, and the seed of the draw.
@@ -46,6 +50,13 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
         and ``exponent``: ``eigenvalue_real`` and ``eigenvalue_imag`` of the Jacobian, by falling real part. Where there is no
         fixed point the length is zero.
 
+    Raises
+    ------
+    DataError
+        If `starts` are not finite states.
+    PhysodeError
+        If `n_starts` is less than 1.
+
     Examples
     --------
     >>> from physode import systems
@@ -53,12 +64,13 @@ def fixed_points(dynamics: Dynamics, *, starts: Array | None = None, n_starts: i
     >>> found.kind.values.tolist()
     ['saddle focus', 'saddle', 'saddle focus']
     """
+    whole(1, n_starts=n_starts)
     refuse_driven(dynamics, "a fixed point")
     low, high, size = sampled_box(dynamics, seed)
     if starts is None:
         bottom, top = low - reach * size, high + reach * size
         starts = bottom + (top - bottom) * np.random.default_rng(seed).random((n_starts, len(low)))
-    found = _newton(dynamics, np.array(starts, dtype=np.float64), size)
+    found = _newton(dynamics, initial_array(dynamics, starts), size)
     beyond = np.maximum(np.maximum(low - found, found - high) / size, 0.0).max(axis=1)
     points = _distinct(found[beyond <= reach], size)
     eigenvalues = _eigenvalues(dynamics, points)

@@ -14,7 +14,8 @@ from physode.analysis.dynamics import Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import run
-from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, not_negative, positive, rate_unit, start_states
+from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, rate_unit, start_states
+from physode.analysis.settings import not_negative, positive
 from physode.errors import PhysodeError
 
 __all__ = ["local_exponents"]

@@ -13,7 +13,8 @@ from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import Run, run
-from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, not_negative, positive, rate_unit, start_states
+from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, rate_unit, start_states
+from physode.analysis.settings import not_negative, positive
 
 __all__ = ["kaplan_yorke_dimension", "lyapunov_spectrum"]
 

@@ -1,8 +1,7 @@
-"""What every estimate of an exponent asks for: where to start, numbers that make sense, and the unit of a rate."""
+"""What every estimate of an exponent asks for: where to start, for how long, and the unit of a rate."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,26 +12,12 @@ from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import PhysodeError
 
-__all__ = ["DURATION", "TRANSIENT", "exponent_count", "not_negative", "positive", "rate_unit", "start_states"]
+__all__ = ["DURATION", "TRANSIENT", "exponent_count", "rate_unit", "start_states"]
 
 DURATION: Final = 1600.0
 """Default time over which growth is averaged, in time scales."""
 TRANSIENT: Final = 300.0
 """Default time that is run before, in time scales."""
-
-
-def positive(**numbers: float | None) -> None:
-    """Raise a PhysodeError that names the first number that is given and not positive and finite."""
-    for name, value in numbers.items():
-        if value is not None and not 0 < value < math.inf:
-            raise PhysodeError(f"{name} is {value}; give a finite positive number.")
-
-
-def not_negative(**numbers: float | None) -> None:
-    """Raise a PhysodeError that names the first number that is given and negative or not finite."""
-    for name, value in numbers.items():
-        if value is not None and not 0 <= value < math.inf:
-            raise PhysodeError(f"{name} is {value}; give zero or a finite positive number.")
 
 
 def exponent_count(dynamics: Dynamics, n_exponents: int | None) -> int:

@@ -12,6 +12,7 @@ from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians
+from physode.analysis.settings import whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
@@ -46,6 +47,8 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     ------
     DataError
         If there are not two states, or the field is driven in time.
+    PhysodeError
+        If `n` is less than 2.
 
     Examples
     --------
@@ -91,6 +94,8 @@ def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: in
     ------
     DataError
         If there are not two states, or the field is driven in time.
+    PhysodeError
+        If `n` is less than 2.
 
     Examples
     --------
@@ -124,6 +129,7 @@ def _grid(dynamics: Dynamics, n: int, reach: float, seed: int) -> tuple[tuple[st
     """Names of the states, their values along the axes, and the states on the grid, (n * n, 2)."""
     if len(dynamics.states) != 2:
         raise DataError(f"a phase plane takes two states; {dynamics.name!r} has {len(dynamics.states)}: {', '.join(dynamics.states)}.")
+    whole(2, n=n)
     refuse_driven(dynamics, "a phase plane")
     low, high, size = sampled_box(dynamics, seed)
     x, y = (np.linspace(low[i] - reach * size[i], high[i] + reach * size[i], n) for i in range(2))

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from physode.analysis.dynamics import Array
 from physode.analysis.even import step_tolerance
+from physode.analysis.settings import not_negative, positive, whole
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, values
@@ -18,6 +19,7 @@ from physode.trajectories import state_names, time_dim, values
 __all__ = ["exponent_of_series"]
 
 _N_BLOCKS: Final = 10
+_SHORTEST: Final = 5  # samples of a line
 _N_NEIGHBOURS: Final = 30  # candidates looked at until one is far enough away in time
 
 
@@ -60,7 +62,9 @@ def exponent_of_series(
     Raises
     ------
     DataError
-        If the record is irregular, unevenly spaced, has gaps, or is too short for the delays.
+        If the record is irregular, unevenly spaced, has gaps, or is too short for the delays, or does not change.
+    PhysodeError
+        If a number is out of its range.
 
     Notes
     -----
@@ -77,10 +81,15 @@ def exponent_of_series(
     for name in names:
         if name not in state_names(ds):
             raise unknown_name("state", name, state_names(ds))
+    whole(1, dimension=dimension, lag=lag)
+    positive(horizon=horizon)
+    not_negative(exclude=exclude)
     step = _step(ds)
     series = values(ds, names)
     if not np.isfinite(series).all():
         raise DataError("the record has gaps; pairs can only be followed through complete trajectories. Interpolate them first.")
+    if not np.ptp(series, axis=(0, 1)).any():
+        raise DataError(f"the record is at rest: {', '.join(names)} never change, so that no distance grows. Use a record with motion.")
     deviation = series.std(axis=(0, 1))
     scaled = (series - series.mean(axis=(0, 1))) / np.where(deviation > 0, deviation, 1.0)
     period = _mean_period(scaled)
@@ -88,14 +97,14 @@ def exponent_of_series(
     size = (1 if len(names) > 1 else 5) if dimension is None else dimension
     window = period if exclude is None else max(1, round(exclude / step))
     length = min(10 * period, series.shape[1] // 4) if horizon is None else round(horizon / step)
-    if min(delay, size) < 1:
-        raise DataError(f"dimension and lag are {size} and {delay}; give at least 1 delay and 1 sample.")
     embedded = _embed(scaled, size, delay)
     if embedded.shape[1] - length < 4 * max(window, 10):
         raise DataError(
             f"{series.shape[1]} times are too few for {size} delays of {delay} and pairs followed for {length} samples; "
             "use a longer record or a shorter horizon."
         )
+    if length < _SHORTEST:
+        raise DataError(f"pairs followed for {length} samples make no line; use a horizon of {_SHORTEST * step:g} or more.")
     logs = _follow(embedded, window, length)
     unrelated = _unrelated(embedded)
     time = step * np.arange(length + 1)
@@ -176,7 +185,7 @@ def _fit(time: Array, curve: Array, saturation: float) -> _Fit:
     reached = np.flatnonzero(curve > saturation - 2.0)
     end = int(reached[0]) if len(reached) else len(time) - 1
     start, note = 0, "none"
-    if end < 5:
+    if end < _SHORTEST:
         return _Fit(0, len(time) - 1, *_line(time, curve), "no growth to fit: neighbours are as far apart as unrelated states.")
     for _ in range(10):
         slope, _ = _line(time[start : end + 1], curve[start : end + 1])

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
-from physode.analysis.lyapunov_settings import not_negative, positive, rate_unit, start_states
+from physode.analysis.lyapunov_settings import rate_unit, start_states
+from physode.analysis.settings import not_negative, positive
 from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step
 

@@ -62,7 +62,8 @@ def test_regular_motion_is_told():
     [
         (lambda r: r.isel(time=[0, 1, 3, 7, 9]), {}, DataError, "unevenly spaced"),
         (lambda r: r.isel(time=slice(200)), {"dimension": 20}, DataError, "200 times are too few for 20 delays"),
-        (lambda r: r, {"dimension": 0}, DataError, "dimension and lag are 0 and"),
+        (lambda r: r, {"horizon": 0.01}, DataError, "pairs followed for 0 samples make no line; use a horizon of 0.1 or more"),
+        (lambda r: r * 0, {}, DataError, "the record is at rest: x, y, z never change"),
         (lambda r: r.where(r.time > r.time[5]), {}, DataError, "the record has gaps"),
         (lambda r: r, {"states": ["w"]}, UnknownNameError, "unknown state 'w'"),
     ],
