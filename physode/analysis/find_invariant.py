@@ -55,7 +55,8 @@ def find_invariant(
         conserved quantity is a constant: there must be several.
     degree : int, default 4
         Highest total power of the states among the terms. Sine and cosine of states in "rad" and the logarithms of states that stay
-        positive are added.
+        positive are added. Of states that vary little for how far they lie from zero, powers are of the distance from a round number
+        among them, as in "(x - 1000)**2".
     extra : mapping of str to callable, optional
         More terms: formula and function of states (batch, state), such as 1/r for gravity.
     tolerance : float, default 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,8 @@ __all__ = ["InvariantBasis", "independent", "invariant_basis", "slowest", "tange
 _STEP: Final = 1e-4  # of a derivative, in time scales or standard deviations
 _PARALLEL: Final = 0.05  # smallest singular value of unit gradients that still counts as a direction of its own
 _RANK: Final = 1e-7  # combinations of terms that vary less are constants, and no conserved quantity
+
+_FAR: Final = 20  # standard deviations between zero and the mean: powers of the state are nearly a constant and a line
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,15 @@ def tangent_directions(points: Array) -> Array:
 def invariant_basis(dynamics: Dynamics, degree: int, extra: Mapping[str, Term], points: Array) -> InvariantBasis:
     """Make a basis of the terms of `term_library`, without the constant, and the logarithms of states that are positive.
 
+    States that vary little for how far they lie from zero are counted from a round number among them, since their powers would be
+    all alike.
+
     Raises
     ------
     DataError
         If a term is not finite at the points.
     """
-    terms = term_library(dynamics, degree, extra)
+    terms = term_library(dynamics, degree, extra, _origin(points))
     del terms["1"]
     for i, name in enumerate(dynamics.states):
         if points[:, i].min() > 0:
@@ -130,6 +136,15 @@ def independent(gradients: list[Array]) -> bool:
         return False
     smallest = np.linalg.svd(rows / np.where(size > 0, size, 1.0), compute_uv=False)[:, -1]
     return bool(np.median(smallest) > _PARALLEL)
+
+
+def _origin(points: Array) -> list[float]:
+    """Give a round number near the mean of states that are far from zero, 0 for others."""
+    origin = []
+    for mean, spread in zip(points.mean(axis=0).tolist(), points.std(axis=0).tolist(), strict=True):
+        digits = -math.ceil(math.log10(spread)) if spread > 0 else 0
+        origin.append(round(mean, digits) if abs(mean) > _FAR * spread > 0 else 0.0)
+    return origin
 
 
 def _log_of(i: int) -> Term:

@@ -21,7 +21,9 @@ Term = Callable[[Array], Array]
 """A function from states (batch, state) to (batch,)."""
 
 
-def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] | None = None) -> dict[str, Term]:
+def term_library(
+    dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] | None = None, origin: Sequence[float] | None = None
+) -> dict[str, Term]:
     """Make a library of terms: powers and products of the states, sine and cosine of angles, and the user's own.
 
     Parameters
@@ -32,6 +34,8 @@ def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] 
         Highest total power.
     extra : mapping of str to callable, optional
         More terms, under the formulas that equations are to show, such as ``{"exp(x)": lambda z: np.exp(z[:, 0])}``.
+    origin : sequence of float, optional
+        What is taken from each state before powers are formed. Default: nothing.
 
     Returns
     -------
@@ -48,6 +52,8 @@ def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] 
     >>> from physode import systems
     >>> list(term_library(systems.get("pendulum"), degree=2))
     ['1', 'theta', 'omega', 'theta**2', 'theta*omega', 'omega**2', 'sin(theta)', 'cos(theta)']
+    >>> list(term_library(systems.get("harmonic-oscillator"), degree=2, origin=[300.0, 0.0]))
+    ['1', '(x - 300)', 'v', '(x - 300)**2', '(x - 300)*v', 'v**2']
     """
     if degree < 0:
         raise PhysodeError(f"degree is {degree}; give zero or a positive number.")
@@ -56,10 +62,12 @@ def term_library(dynamics: Dynamics, degree: int = 3, extra: Mapping[str, Term] 
         raise PhysodeError(
             f"degree {degree} in {len(dynamics.states)} states makes {count} terms, more than {_MOST_TERMS}; ask for a lower one."
         )
+    zero = [0.0] * len(dynamics.states) if origin is None else [float(value) for value in origin]
+    names = [_counted_from(value, name) for value, name in zip(zero, dynamics.states, strict=True)]
     terms: dict[str, Term] = {"1": lambda z: np.ones(len(z))}
     for power in range(1, degree + 1):
         for chosen in combinations_with_replacement(range(len(dynamics.states)), power):
-            terms[_formula(dynamics.states, chosen)] = _product(chosen)
+            terms[_formula(names, chosen)] = _product(chosen, zero)
     for i, name in enumerate(dynamics.states):
         if unit_of(dynamics, name) == "rad":
             terms[f"sin({name})"] = _of_state(np.sin, i)
@@ -72,8 +80,12 @@ def _formula(states: Sequence[str], chosen: tuple[int, ...]) -> str:
     return "*".join(states[i] if power == 1 else f"{states[i]}**{power}" for i, power in powers.items())
 
 
-def _product(chosen: tuple[int, ...]) -> Term:
-    return lambda z: reduce(np.multiply, (z[:, i] for i in chosen))
+def _counted_from(zero: float, name: str) -> str:
+    return name if zero == 0 else f"({name} {'-' if zero > 0 else '+'} {abs(zero)!r})".replace(".0)", ")")
+
+
+def _product(chosen: tuple[int, ...], zero: Sequence[float]) -> Term:
+    return lambda z: reduce(np.multiply, (z[:, i] - zero[i] for i in chosen))
 
 
 def _of_state(function: Callable[[Array], Array], i: int) -> Term:

@@ -43,6 +43,14 @@ def test_formula_and_coefficients_are_those_of_the_energy():
     assert float(ratio[0]) == pytest.approx(9.0, rel=1e-6)
 
 
+@pytest.mark.parametrize(("centre", "expected"), [(1000, "(x - 1000)**2 + v**2"), (-300_000, "(x + 300000)**2 + v**2")])
+def test_it_does_not_matter_where_the_zero_of_a_state_lies(centre, expected):
+    ranges = {"x": (centre - 2, centre + 2), "v": (-2.0, 2.0)}
+    found = find_invariant(systems.define("far", {"x": "v", "v": "-(x - c)"}, {"c": centre}, ranges=ranges), degree=2)
+    assert found.formula.values.tolist() == [expected]
+    assert float(found.variation[0]) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
