@@ -9,9 +9,9 @@ from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Dynamics, Predictor
 from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
-from physode.analysis.lyapunov_settings import positive
 from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
+from physode.analysis.settings import positive
 from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, times, true_states, values

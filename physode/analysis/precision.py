@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Dynamics
 from physode.analysis.horizons import deviation, origin, valid_time
 from physode.analysis.integrate import integrate
-from physode.analysis.lyapunov_settings import positive
+from physode.analysis.settings import positive
 from physode.errors import DataError
 from physode.trajectories import time_dim, times, true_states, values
 
