@@ -34,6 +34,8 @@ __all__ = ["FAR", "LONGEST", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stag
 FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
 """Prior precision that a fit starts from, and that of what bends a field's law where no evidence changes it; where it does, the field
 says its start."""
+OFF = 0.01
+"""Root mean square of the parameters that bend a field's law below which a network counts as switched off."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -104,7 +106,8 @@ class Stages:
         self.max_step = settings.max_step
         self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
         self.running: Callable[[], object] | None = None
-        self.fitted = Fitted.start(get_theta(self.stacked), guess, settings.max_step)
+        self.first = get_theta(self.stacked)
+        self.fitted = Fitted.start(self.first, guess, settings.max_step)
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = torch.where(known, noise.square(), noise.square().clamp(min=1e-6))
@@ -348,7 +351,7 @@ class Stages:
     ) -> tuple[ShootingProblem | DescentProblem, Point]:
         """Run the chosen optimiser on one set of windows."""
         settings, before = self.settings, self.fitted.loss[members].clone()
-        theta, batch, solver = self.fitted.theta[members], windows.batch, settings.solver
+        theta, batch, solver = self._awake(members, evidence), windows.batch, settings.solver
         limits: dict[str, Any] = {"iterations": settings.max_iterations, "tolerance": settings.tolerance}
 
         def reporter(problem: ShootingProblem | DescentProblem) -> Callable[[Point, Tensor], None]:
@@ -369,6 +372,24 @@ class Stages:
         optimiser = lbfgs if settings.optimizer == "lbfgs" else adam
         search = partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits)
         return descent, self._recorded(descent, evidence, search)
+
+    def _awake(self, members: Tensor, evidence: Evidence) -> Tensor:
+        """Parameters that a stage starts from: where a network was switched off, its hidden layers have their first weights and prior.
+
+        What short windows do not ask for is taken to zero, hidden layers and all. There each layer waits for the other, and longer windows,
+        which would ask for it, would stay with the linear law. A field that is its law until a record says otherwise is left alone.
+        """
+        theta = self.fitted.theta[members]
+        bending = [self.groups[first] for first, _ in self.ordered]
+        hidden = sorted(set(range(len(self.groups))) - {k for pair in self.ordered for k in pair})
+        lawful = self.single.first_precision > OFF**-2
+        if not self._by_curvature or not bending or not hidden or lawful:
+            return theta
+        off = theta[:, torch.cat(bending)].square().mean(1).sqrt() < OFF
+        groups = torch.cat([self.groups[k] for k in hidden])
+        theta[:, groups] = torch.where(off[:, None], self.first[members][:, groups], theta[:, groups])
+        evidence.precision[:, hidden] = torch.where(off[:, None], FIRST_PRECISION, evidence.precision[:, hidden])
+        return theta
 
     def _recorded(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
         return recorded(self.journal, problem, self.fitted, evidence, optimise, self.check_time)

@@ -26,3 +26,10 @@ def test_the_network_forecasts_as_the_linear_law_does(draw: int) -> None:
     apart, wrong = (float(np.sqrt(((runs[1] - other) ** 2).mean())) for other in (runs[0], truth["x"]))
     assert apart < 0.002
     assert wrong < 0.03
+
+
+def test_motion_that_short_windows_take_for_linear_is_bent_by_longer_ones() -> None:
+    ds = systems.get("pendulum").simulate(np.linspace(0.0, 10.0, 60), n_trajectories=3, observe=["theta"], noise=0.05, seed=2)
+    model = physode.SecondOrderNeuralODE().fit(ds.drop_vars("theta_noise_std"))
+    assert model.result_.noise_std["theta"] == pytest.approx(0.05, rel=0.2)  # 0.13 by the linear law
+    assert float(((model.predict(ds)["theta"] - ds["theta_true"]) ** 2).mean()) < 0.02**2
