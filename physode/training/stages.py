@@ -36,6 +36,9 @@ FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
 says its start."""
 OFF = 0.01
 """Root mean square of the parameters that bend a field's law below which a network counts as switched off."""
+RISE = 1.35
+"""Loss of a stage over that of the one before above which a law without its network is not enough; noise alone makes it 1.3, where windows
+of three intervals, of which each has a start of its own, become windows of nine."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -106,7 +109,7 @@ class Stages:
         self.max_step = settings.max_step
         self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
         self.running: Callable[[], object] | None = None
-        self.first = get_theta(self.stacked)
+        self.first, self.rise = get_theta(self.stacked), guess.noise.new_zeros(len(fields))
         self.fitted = Fitted.start(self.first, guess, settings.max_step)
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
@@ -280,6 +283,7 @@ class Stages:
             return went_well
         self.evidence.put(taken, evidence.take(rows))
         fitted.theta[taken], fitted.loss[taken], fitted.intervals[taken] = point.theta[rows], loss[rows], intervals
+        self.rise[taken] = (loss / before)[rows]
         fitted.max_step[taken], fitted.solver_error[taken], fitted.sampled[taken] = self.max_step, torch.nan, False
         states = self._integrate(self.settings.solver, windows, point.initial[rows], self.max_step, taken)
         fitted.states[taken] = windows.spread(states, fitted.states[taken])
@@ -374,7 +378,7 @@ class Stages:
         return descent, self._recorded(descent, evidence, search)
 
     def _awake(self, members: Tensor, evidence: Evidence) -> Tensor:
-        """Parameters that a stage starts from: where a network was switched off, its hidden layers have their first weights and prior.
+        """Parameters that a stage starts from: where a network was switched off and missed, its hidden layers are as they were at first.
 
         What short windows do not ask for is taken to zero, hidden layers and all. There each layer waits for the other, and longer windows,
         which would ask for it, would stay with the linear law. A field that is its law until a record says otherwise is left alone.
@@ -385,7 +389,7 @@ class Stages:
         lawful = self.single.first_precision > OFF**-2
         if not self._by_curvature or not bending or not hidden or lawful:
             return theta
-        off = theta[:, torch.cat(bending)].square().mean(1).sqrt() < OFF
+        off = (theta[:, torch.cat(bending)].square().mean(1).sqrt() < OFF) & (self.rise[members] > RISE)
         groups = torch.cat([self.groups[k] for k in hidden])
         theta[:, groups] = torch.where(off[:, None], self.first[members][:, groups], theta[:, groups])
         evidence.precision[:, hidden] = torch.where(off[:, None], FIRST_PRECISION, evidence.precision[:, hidden])
