@@ -10,8 +10,8 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array
 from physode.analysis.even import step_tolerance
+from physode.analysis.settings import whole
 from physode.analysis.sizes import binary
-from physode.analysis.warmup import whole_warmup
 from physode.errors import DataError
 from physode.trajectories import state_names, time_dim, times, values
 
@@ -37,8 +37,9 @@ class Persistence:
         PhysodeError
             If `warmup` is no whole number of 1 or more.
         """
+        whole(1, warmup=warmup)
         names = state_names(ds)
-        known = _filled(values(ds, names)[:, : 1 if warmup is None else whole_warmup(warmup)])
+        known = _filled(values(ds, names)[:, : 1 if warmup is None else warmup])
         path = np.repeat(known[:, -1:], ds.sizes[time_dim(ds)], axis=1)
         path[:, : known.shape[1]] = known
         return _record(path, names, ds)
@@ -119,11 +120,12 @@ class Autoregression:
         PhysodeError
             If `warmup` is no whole number of 1 or more.
         """
+        whole(1, warmup=warmup)
         if abs((step := _sampling(ds)) - self.step_) > step_tolerance(times(ds), self.step_):
             raise DataError(
                 f"the record is sampled every {step:g}, the training record every {self.step_:g}; an autoregression needs the same."
             )
-        observed = values(ds, self.states_)[:, : self.order_ if warmup is None else whole_warmup(warmup)]
+        observed = values(ds, self.states_)[:, : self.order_ if warmup is None else warmup]
         known, measured = _filled(observed), np.asarray(np.isfinite(observed).any(axis=2))
         if known.shape[1] < self.order_:
             raise DataError(f"an autoregression of order {self.order_} starts from as many observations, found {known.shape[1]}.")

@@ -11,7 +11,7 @@ from scipy import stats
 
 from physode.analysis.coordinates import check_coordinates
 from physode.analysis.dynamics import Array, Predictor
-from physode.analysis.warmup import whole_warmup
+from physode.analysis.settings import whole
 from physode.errors import DataError, unknown_name
 from physode.trajectories import state_names, time_dim, times, true_states
 from physode.trajectories.noise import NOISE_SUFFIX
@@ -87,7 +87,8 @@ def prediction_band(
     >>> round(float(band.x_upper[0, 0]), 4), float(band.x_median[0, 0])
     (0.9428, 0.0)
     """
-    levels, warmup = _probabilities(level), None if warmup is None else whole_warmup(warmup)
+    whole(1, warmup=warmup)
+    levels = _probabilities(level)
     if target not in TARGETS:
         raise unknown_name("target", target, TARGETS)
     made = _predicted(prediction, ds, warmup)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from physode.analysis.autoregression import Autoregression, Persistence
 from physode.analysis.forecast import forecast_error
-from physode.analysis.warmup import whole_warmup
+from physode.analysis.settings import whole
 
 __all__ = ["baselines"]
 
@@ -54,7 +54,7 @@ def baselines(train: xr.Dataset, test: xr.Dataset, warmup: int, **options: Any) 
     >>> found.model.values.tolist(), bool((found.nrmse.sel(model="linear") < 1e-6).all())
     (['persistence', 'linear', 'autoregression'], True)
     """
-    warmup = whole_warmup(warmup)
+    whole(1, warmup=warmup)
     fitted: dict[str, Autoregression | Persistence] = {
         "persistence": Persistence(),
         "linear": Autoregression(order=1).fit(train),

@@ -11,8 +11,7 @@ from physode.analysis.each import each
 from physode.analysis.horizons import bins, deviation, known_at_start, origin, rms_by, symmetric_error, valid_time
 from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
-from physode.analysis.settings import positive
-from physode.analysis.warmup import whole_warmup
+from physode.analysis.settings import positive, whole
 from physode.errors import DataError
 from physode.trajectories import state_names, times, true_states, values
 
@@ -94,7 +93,7 @@ def forecast_error(
     (0.0, 5.0)
     """
     positive(exponent=exponent, threshold=threshold)
-    warmup = None if warmup is None else whole_warmup(warmup)
+    whole(1, warmup=warmup)
     time = times(ds)
     begin = origin(ds, time, start, backward=backward, warmup=warmup)
     horizon = (begin[:, None] - time) if backward else (time - begin[:, None])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physode.analysis.dynamics import Predictor
 from physode.analysis.each import each
-from physode.analysis.warmup import whole_warmup
+from physode.analysis.settings import whole
 from physode.errors import DataError
 from physode.trajectories import state_names, values
 
@@ -74,7 +74,7 @@ def simulation_error(model: Predictor, ds: xr.Dataset, warmup: int | None) -> xr
     >>> found.rmse.dims, found.state.values.tolist(), found.scored.values.tolist(), found.attrs["warmup"]
     (('state', 'trajectory'), ['x', 'v'], [[51], [51]], 10)
     """
-    warmup = None if warmup is None else whole_warmup(warmup)
+    whole(1, warmup=warmup)
     start = warmup or 0
     if warmup is not None and isinstance(model, _Remembers):
         _refuse_seen(model.seen(ds, warmup), ds, warmup)
