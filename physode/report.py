@@ -204,7 +204,8 @@ def _fitted(record: xr.Dataset, tree: xr.DataTree) -> Iterable[tuple[str, str]]:
     test = int((record["split"] == "test").sum())
     if split_kind(record) == "trajectory":
         start = "their first quarter, or more where one of them was not measured in it"
-        yield "held out", f"{test} of {record.sizes['trajectory']} trajectories; their hidden initial states are estimated from {start}"
+        rest = f"their initial states are estimated from {start}; errors are those of the rest"
+        yield "held out", f"{test} of {record.sizes['trajectory']} trajectories; {rest}"
     else:
         yield "held out", "the last part of the time; forecasts run on from the fitted part without a look at it"
     if "parameters" in tree.children:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from physode.errors import DataError
 from physode.trajectories import hide_states, select_split, state_names, time_dim, times, values
 
-__all__ = ["WARMUP_FRACTION", "predict_all", "split_kind", "split_mask", "with_split"]
+__all__ = ["WARMUP_FRACTION", "judged", "predict_all", "split_kind", "split_mask", "with_split"]
 
 WARMUP_FRACTION = 0.25
 """Part of a test trajectory that the unobserved part of its initial state is estimated from."""
@@ -24,10 +25,21 @@ def with_split(record: xr.Dataset) -> xr.Dataset:
     """Mark what is held out, unless the record says it already.
 
     A fifth of the trajectories, drawn with seed 0, when there are at least five of them; else the last quarter of the time.
+
+    Raises
+    ------
+    DataError
+        If what the record says leaves nothing to fit, or nothing to be judged by.
     """
     from physode.trajectories import split
 
     if "split" in record.coords:
+        marks = sorted(set(record["split"].values.ravel().tolist()) - {""})
+        if not {"train", "test"}.issubset(marks):
+            raise DataError(
+                f"the coordinate 'split' of the record marks {' and '.join(map(repr, marks))}; a comparison needs 'train' and 'test'. "
+                "Without the coordinate the record is split here."
+            )
         return record
     if record.sizes["trajectory"] >= _ENOUGH:
         return split(record, test=_TEST_TRAJECTORIES, by="trajectory", seed=0)
@@ -43,6 +55,15 @@ def split_mask(record: xr.Dataset, part: str) -> xr.DataArray:
     """Mark the samples of one part, with the dimensions (trajectory, time or obs)."""
     like = record[state_names(record)[0]]
     return (record["split"] == part).broadcast_like(like).transpose(*like.dims)
+
+
+def judged(record: xr.Dataset, part: str) -> xr.DataArray:
+    """Mark the samples that a part is judged by: of held-out trajectories those after the ones that their forecasts start from."""
+    mask = split_mask(record, part)
+    if split_kind(record) == "time" or part == "train":
+        return mask
+    dim = mask.dims[1]
+    return mask & (xr.DataArray(np.arange(mask.sizes[dim]), dims=dim) >= _warmup(select_split(record, part)))
 
 
 def predict_all(model: Any, record: xr.Dataset) -> xr.Dataset:

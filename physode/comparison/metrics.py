@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from physode.comparison.forecast import finite_pairs, split_mask
+from physode.comparison.forecast import finite_pairs, judged
 from physode.comparison.replay import velocity_series
 from physode.trajectories import select_split, state_names
 from physode.trajectories.truth import TRUE_SUFFIX
@@ -42,13 +42,13 @@ def score_splits(model: Any, record: xr.Dataset, prediction: xr.Dataset) -> xr.D
     -------
     xarray.Dataset
         Over (split, state): ``rmse`` (in the state's units; infinite where the prediction ran away), ``nrmse``, ``r2``; with a truth
-        beside the noise ``rmse_truth``;
-        with a true velocity ``velocity_correlation``, ``velocity_rmse``, ``velocity_nrmse``, ``velocity_r2_linear``.
+        beside the noise ``rmse_truth``. Of held-out trajectories the samples count that come after those which the forecasts start from.
+        With a true velocity, over all samples, ``velocity_correlation``, ``velocity_rmse``, ``velocity_nrmse``, ``velocity_r2_linear``.
     """
     names = state_names(record)
     numbers = {name: np.full((len(SPLITS), len(names)), np.nan) for name in _NAMES}
     for i, part in enumerate(SPLITS):
-        mask = split_mask(record, part)
+        mask = judged(record, part)
         for j, name in enumerate(names):
             measured, predicted = finite_pairs(record[name], prediction[name], mask)
             if not measured.size:
