@@ -11,6 +11,7 @@ from physode.analysis.dynamics import Dynamics
 from physode.analysis.each import each
 from physode.analysis.held_out import FOLDS, folds_of, held_out_r2
 from physode.analysis.latent import latent_names
+from physode.analysis.velocity import correlation_of, rms
 from physode.analysis.velocity_source import recover, states_of, true_velocities
 from physode.trajectories import time_dim, values
 
@@ -43,7 +44,8 @@ def augmented_velocity(
     xarray.Dataset
         Over ``state``, the names of the velocities: ``r2_direct`` of what stands for the velocity (see `recovered_velocity`), without
         any map, and ``correlation``; over ``part`` also, from the latent states alone or from all states of the model: ``r2_linear`` and
-        ``r2_smooth``, held out. An R2 of 1 is a perfect map, one of 0 no better than the mean.
+        ``r2_smooth``, held out. An R2 of 1 is a perfect map, one of 0 no better than the mean, one of -inf that of a prediction that is
+        lost where the true velocity is known; its ``correlation`` is NaN.
 
     Raises
     ------
@@ -78,14 +80,14 @@ def augmented_velocity(
     mapped = np.full((2, len(true), len(parts)), np.nan)
     for i, ((_, _, series), found) in enumerate(zip(true, recovered, strict=True)):
         target = series.transpose(*dims).values
-        found = np.full_like(target, np.nan) if found is None else found
-        usable = np.isfinite(found) & np.isfinite(target)
-        if usable.sum() > 1 and np.ptp(target[usable]) > 0:
-            table[0, i] = 1 - np.mean((found[usable] - target[usable]) ** 2) / np.var(target[usable])
-            table[1, i] = np.corrcoef(found[usable], target[usable])[0, 1] if np.ptp(found[usable]) > 0 else np.nan
+        known = np.isfinite(target)
+        if found is not None and known.any() and np.ptp(target[known]) > 0:
+            table[0, i] = 1 - rms(found, target) ** 2 / np.var(target[known])
+            table[1, i] = correlation_of(found, target)
         for k, features in enumerate(parts):
+            lost = not np.isfinite(features[known]).all()
             for row, smooth in enumerate((False, True)):
-                mapped[row, i, k] = held_out_r2(features, target, folds, smooth=smooth)
+                mapped[row, i, k] = -np.inf if lost else held_out_r2(features, target, folds, smooth=smooth)
     attrs = {"units": "1"}
     return xr.Dataset(
         {

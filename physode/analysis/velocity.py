@@ -11,7 +11,7 @@ from physode.analysis.maps import linear_map
 from physode.analysis.velocity_source import recover, states_of, true_velocities
 from physode.trajectories import time_dim, values
 
-__all__ = ["recovered_velocity"]
+__all__ = ["correlation_of", "recovered_velocity", "rms"]
 
 
 @each
@@ -81,14 +81,14 @@ def recovered_velocity(
         target = series.transpose(*dims).values
         series_of = features if found is None else np.concatenate([features, found[..., None]], axis=-1)
         mapped, r2 = linear_map(series_of, target)
-        table["rmse_linear"][i] = _rms(mapped, target)
+        table["rmse_linear"][i] = rms(mapped, target)
         table["r2_linear"][i] = r2 if table["rmse_linear"][i] < np.inf else -np.inf
         if found is None:
             found = np.full_like(target, np.nan)
         else:
-            table["rmse"][i] = _rms(found, target)
+            table["rmse"][i] = rms(found, target)
             table["nrmse"][i] = table["rmse"][i] / deviation if (deviation := float(np.nanstd(target))) > 0 else np.nan
-            table["correlation"][i] = _correlation(found, target)
+            table["correlation"][i] = correlation_of(found, target)
         attrs = {"units": units[i], "time_derivative_of": position}
         label = str(series.attrs.get("long_name", name))
         for suffix, data, what in (("recovered", found, "recovered"), ("linear", mapped, "best linear map to"), ("true", target, "true")):
@@ -106,14 +106,15 @@ def recovered_velocity(
     return result
 
 
-def _rms(found: Array, target: Array) -> float:
+def rms(found: Array, target: Array) -> float:
     """Root mean square error over where the target is known; infinite if what was found is not all there."""
     known = np.isfinite(target)
     difference = np.where(np.isfinite(found), found, np.inf)[known] - target[known]
     return float(np.sqrt(np.mean(difference**2))) if known.any() else float("nan")
 
 
-def _correlation(found: Array, target: Array) -> float:
+def correlation_of(found: Array, target: Array) -> float:
+    """Correlation over where the target is known; NaN if what was found is not all there, or either is constant."""
     known = np.isfinite(target)
     found, target = found[known], target[known]
     if len(found) < 2 or not np.isfinite(found).all() or np.ptp(found) == 0 or np.ptp(target) == 0:

@@ -62,6 +62,14 @@ def test_a_bent_velocity_needs_a_smooth_map(pendulum, record):
     assert latent(found, "r2_smooth", "latent states") < 0.95
 
 
+def test_a_prediction_that_is_lost_gives_no_velocity(pendulum, record):
+    late = np.arange(len(TIME)) > 40
+    found = augmented_velocity(augmented(pendulum, record, lambda x, v: np.where(late, np.nan, v)), record)
+    assert np.isneginf(found.r2_direct.item()) and np.isnan(found.correlation.item())
+    for name in ("r2_linear", "r2_smooth"):
+        assert np.isneginf(found[name].values).all()
+
+
 def test_what_carries_no_velocity_is_not_mapped_to_it(pendulum, record):
     rng = np.random.default_rng(0)
     found = augmented_velocity(augmented(pendulum, record, lambda x, v: rng.standard_normal(v.shape)), record)
