@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import start_states
-from physode.analysis.settings import positive
+from physode.analysis.settings import positive, whole
 from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step, random_frame
 from physode.errors import PhysodeError
@@ -95,7 +95,9 @@ def alignment_index(
     n_states = len(dynamics.states)
     if not 2 <= n_vectors <= n_states:
         raise PhysodeError(f"n_vectors is {n_vectors}; {dynamics.name!r} has {n_states} states, so ask for 2 to {n_states} (at least two).")
-    positive(interval=interval, step=step, n_trajectories=n_trajectories, duration=duration)
+    whole(1, n_trajectories=n_trajectories)
+    whole(0, seed=seed)
+    positive(interval=interval, step=step, duration=duration)
     start = start_states(dynamics, n_trajectories, seed, initial_states)
     interval = dynamics.time_scale if interval is None else float(interval)
     duration = _DURATION * dynamics.time_scale if duration is None else float(duration)

@@ -77,6 +77,7 @@ def attractor_distance(
     .. [2] Mikhaeil, Monfared, Durstewitz, NeurIPS 2022, arXiv:2110.07238.
     """
     whole(1, n_points=n_points, n_trajectories=n_trajectories, n_bins=n_bins)
+    whole(0, seed=seed)
     positive(step=step)
     not_negative(smoothing=smoothing)
     names = [name for name in truth.states if name in dynamics.states]

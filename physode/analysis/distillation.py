@@ -98,7 +98,7 @@ def distill(
     >>> dict(zip(found.state.values.tolist(), found.equation.values.tolist()))
     {'x': '-10*x + 10*y', 'y': '20*x - y - x*z', 'z': '-2.66667*z + x*y'}
     """
-    whole(0, degree=degree)
+    whole(0, degree=degree, seed=seed)
     whole(_FEWEST, n_states=n_states)
     not_negative(tolerance=tolerance, spread=spread)
     refuse_driven(dynamics, "an equation")

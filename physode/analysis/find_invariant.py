@@ -104,6 +104,7 @@ def find_invariant(
     0
     """
     whole(1, degree=degree, n_trajectories=n_trajectories)
+    whole(0, seed=seed)
     positive(tolerance=tolerance, duration=duration)
     refuse_driven(dynamics, "a conserved quantity")
     starts = dynamics.sample_states(n_trajectories, seed) if states is None else initial_array(dynamics, states)

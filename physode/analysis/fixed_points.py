@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
-from physode.analysis.settings import whole
+from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
 
@@ -65,6 +65,8 @@ def fixed_points(
     ['saddle focus', 'saddle', 'saddle focus']
     """
     whole(1, n_starts=n_starts)
+    whole(0, seed=seed)
+    not_negative(reach=reach)
     refuse_driven(dynamics, "a fixed point")
     low, high, size = sampled_box(dynamics, seed)
     if starts is None:

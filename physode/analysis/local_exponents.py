@@ -15,7 +15,7 @@ from physode.analysis.each import each
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import run
 from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, rate_unit, start_states
-from physode.analysis.settings import not_negative, positive
+from physode.analysis.settings import not_negative, positive, whole
 from physode.errors import PhysodeError
 
 __all__ = ["local_exponents"]
@@ -93,7 +93,9 @@ def local_exponents(
     {'exponent': 2, 'trajectory': 2, 'time': 10}
     """
     k, scale = exponent_count(dynamics, n_exponents), dynamics.time_scale
-    positive(window=window, step=step, duration=duration, n_trajectories=n_trajectories)
+    whole(1, n_trajectories=n_trajectories)
+    whole(0, seed=seed)
+    positive(window=window, step=step, duration=duration)
     not_negative(transient=transient)
     duration = DURATION * scale if duration is None else float(duration)
     transient = TRANSIENT * scale if transient is None else float(transient)

@@ -14,7 +14,7 @@ from physode.analysis.each import each
 from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
 from physode.analysis.lyapunov_run import Run, run
 from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, rate_unit, start_states
-from physode.analysis.settings import not_negative, positive
+from physode.analysis.settings import not_negative, positive, whole
 
 __all__ = ["kaplan_yorke_dimension", "lyapunov_spectrum"]
 
@@ -91,7 +91,9 @@ def lyapunov_spectrum(
     True
     """
     k = exponent_count(dynamics, n_exponents)
-    positive(step=step, duration=duration, n_trajectories=n_trajectories)
+    whole(1, n_trajectories=n_trajectories)
+    whole(0, seed=seed)
+    positive(step=step, duration=duration)
     not_negative(transient=transient)
     start = start_states(dynamics, n_trajectories, seed, initial_states)
     duration = DURATION * dynamics.time_scale if duration is None else float(duration)

@@ -30,7 +30,7 @@ def exponent_count(dynamics: Dynamics, n_exponents: int | None) -> int:
     """
     n_states = len(dynamics.states)
     k = n_states if n_exponents is None else n_exponents
-    if not 1 <= k <= n_states:
+    if k not in range(1, n_states + 1):
         raise PhysodeError(f"n_exponents is {k}; {dynamics.name!r} has {n_states} states, so ask for 1 to {n_states}.")
     return k
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Array
 from physode.analysis.each import each
 from physode.analysis.lyapunov import kaplan_yorke_dimension
+from physode.analysis.settings import whole
 from physode.analysis.tangents import orthonormalise, random_frame
 from physode.errors import PhysodeError
 
@@ -74,11 +75,9 @@ def map_exponents(iterated: Iterated, *, n_steps: int = 2000, transient: int = 2
     >>> found.lyapunov_exponent.values.round(4)
     array([ 0.9624, -0.9624])
     """
-    if n_steps < _BLOCKS or transient < 0 or n_trajectories < 1:
-        raise PhysodeError(
-            f"n_steps, transient and n_trajectories are {n_steps}, {transient} and {n_trajectories}; "
-            f"give at least {_BLOCKS} steps, 0 and 1."
-        )
+    whole(_BLOCKS, n_steps=n_steps)
+    whole(0, transient=transient, seed=seed)
+    whole(1, n_trajectories=n_trajectories)
     if not hasattr(iterated, "step"):
         what = f"the flow {iterated.name!r}" if hasattr(iterated, "rhs") else f"a {type(iterated).__name__}"
         raise PhysodeError(f"map_exponents takes an iterated map, as systems.iterated_map gives; found {what}. Flows: lyapunov_spectrum.")

@@ -16,6 +16,7 @@ from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
+from physode.analysis.settings import not_negative, positive
 from physode.analysis.sizes import binary
 from physode.analysis.unit_algebra import rate_units
 from physode.analysis.unitless import Unitless
@@ -77,6 +78,8 @@ def periodic_orbit(
     >>> round(float(found.period), 5), round(float(found.floquet_exponent[1]), 4)
     (6.66329, -1.0594)
     """
+    positive(period=period)
+    not_negative(settle=settle)
     refuse_driven(dynamics, "a periodic orbit")
     state = initial_array(dynamics, initial_state)[:1]
     if settle > 0:

@@ -12,7 +12,7 @@ from physode.analysis.autonomy import refuse_driven
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians
-from physode.analysis.settings import whole
+from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
@@ -130,6 +130,8 @@ def _grid(dynamics: Dynamics, n: int, reach: float, seed: int) -> tuple[tuple[st
     if len(dynamics.states) != 2:
         raise DataError(f"a phase plane takes two states; {dynamics.name!r} has {len(dynamics.states)}: {', '.join(dynamics.states)}.")
     whole(2, n=n)
+    whole(0, seed=seed)
+    not_negative(reach=reach)
     refuse_driven(dynamics, "a phase plane")
     low, high, size = sampled_box(dynamics, seed)
     x, y = (np.linspace(low[i] - reach * size[i], high[i] + reach * size[i], n) for i in range(2))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from physode.errors import PhysodeError
 
@@ -12,16 +14,12 @@ __all__ = ["not_negative", "positive", "whole"]
 
 def positive(**numbers: float | None) -> None:
     """Raise a PhysodeError that names the first number that is given and not positive and finite."""
-    for name, value in numbers.items():
-        if value is not None and not 0 < value < math.inf:
-            raise PhysodeError(f"{name} is {value}; give a finite positive number.")
+    _refuse(numbers, lambda value: 0 < value < math.inf, "a finite positive number")
 
 
 def not_negative(**numbers: float | None) -> None:
     """Raise a PhysodeError that names the first number that is given and negative or not finite."""
-    for name, value in numbers.items():
-        if value is not None and not 0 <= value < math.inf:
-            raise PhysodeError(f"{name} is {value}; give zero or a finite positive number.")
+    _refuse(numbers, lambda value: 0 <= value < math.inf, "zero or a finite positive number")
 
 
 def whole(least: int, **numbers: int | None) -> None:
@@ -33,10 +31,14 @@ def whole(least: int, **numbers: int | None) -> None:
     Traceback (most recent call last):
     physode.errors.PhysodeError: degree is 2.5; give a whole number, 1 or more.
     """
+    _refuse(numbers, lambda value: operator.index(value) >= least, f"a whole number, {least} or more")
+
+
+def _refuse(numbers: Mapping[str, Any], fits: Callable[[Any], bool], wanted: str) -> None:
     for name, value in numbers.items():
         try:
-            fits = value is None or operator.index(value) >= least
+            good = value is None or fits(value)
         except TypeError:
-            fits = False
-        if not fits:
-            raise PhysodeError(f"{name} is {value!r}; give a whole number, {least} or more.")
+            good = False
+        if not good:
+            raise PhysodeError(f"{name} is {value!r}; give {wanted}.")

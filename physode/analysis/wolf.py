@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
 from physode.analysis.lyapunov_settings import rate_unit, start_states
-from physode.analysis.settings import not_negative, positive
+from physode.analysis.settings import not_negative, positive, whole
 from physode.analysis.sizes import relative_sizes
 from physode.analysis.tangents import TangentStepper, choose_step
 
@@ -96,7 +96,9 @@ def largest_exponent_wolf(
     >>> bool(abs(found.lyapunov_exponent.item() - 0.9056) < 0.1)
     True
     """
-    positive(radius=radius, step=step, n_trajectories=n_trajectories, duration=duration)
+    whole(1, n_trajectories=n_trajectories)
+    whole(0, seed=seed)
+    positive(radius=radius, step=step, duration=duration)
     not_negative(transient=transient)
     start = start_states(dynamics, n_trajectories, seed, initial_states)
     duration = _DURATION * dynamics.time_scale if duration is None else float(duration)

@@ -62,7 +62,7 @@ def judged(record: xr.Dataset, part: str) -> xr.DataArray:
     mask = split_mask(record, part)
     if split_kind(record) == "time" or part == "train":
         return mask
-    dim = mask.dims[1]
+    dim = time_dim(record)
     return mask & (xr.DataArray(np.arange(mask.sizes[dim]), dims=dim) >= _warmup(select_split(record, part)))
 
 

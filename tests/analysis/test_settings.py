@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 from analysis_standins import linear
 
-from physode.analysis import attractor_distance, distill, exponent_of_series, find_invariant, fixed_points, nullclines, phase_plane
+from physode.analysis import (
+    alignment_index,
+    attractor_distance,
+    distill,
+    exponent_of_series,
+    find_invariant,
+    fixed_points,
+    largest_exponent_wolf,
+    local_exponents,
+    lyapunov_spectrum,
+    map_exponents,
+    nullclines,
+    periodic_orbit,
+    phase_plane,
+)
 from physode.errors import DataError, PhysodeError
 from physode.trajectories import from_numpy
 
@@ -35,6 +49,21 @@ RECORD = from_numpy(np.arange(9.0), np.sin(np.arange(9.0))[:, None], ["x"])
         (attractor_distance, (TURN, TURN), {"n_bins": 0}, "n_bins is 0"),
         (attractor_distance, (TURN, TURN), {"step": 0}, "step is 0"),
         (attractor_distance, (TURN, TURN), {"smoothing": -1}, "smoothing is -1"),
+        (lyapunov_spectrum, (TURN,), {"n_trajectories": 2.5}, "n_trajectories is 2.5; give a whole number, 1 or more."),
+        (lyapunov_spectrum, (TURN,), {"n_exponents": 1.5}, "n_exponents is 1.5; 'linear' has 2 states, so ask for 1 to 2."),
+        (lyapunov_spectrum, (TURN,), {"seed": -1}, "seed is -1; give a whole number, 0 or more."),
+        (local_exponents, (TURN,), {"n_trajectories": "3"}, "n_trajectories is '3'; give a whole number"),
+        (local_exponents, (TURN,), {"step": "0.1"}, "step is '0.1'; give a finite positive number."),
+        (alignment_index, (TURN,), {"n_trajectories": 2.5}, "n_trajectories is 2.5"),
+        (largest_exponent_wolf, (TURN,), {"seed": 0.5}, "seed is 0.5; give a whole number"),
+        (map_exponents, (TURN,), {"n_steps": 100.5}, "n_steps is 100.5; give a whole number"),
+        (map_exponents, (TURN,), {"transient": -1}, "transient is -1; give a whole number, 0 or more."),
+        (periodic_orbit, (TURN, [1.0, 0.0]), {"period": -1.0}, "period is -1.0; give a finite positive number."),
+        (periodic_orbit, (TURN, [1.0, 0.0]), {"settle": -1.0}, "settle is -1.0; give zero or a finite positive number."),
+        (phase_plane, (TURN,), {"reach": -1.0}, "reach is -1.0; give zero or a finite positive number."),
+        (nullclines, (TURN,), {"reach": np.nan}, "reach is nan"),
+        (fixed_points, (TURN,), {"reach": "wide"}, "reach is 'wide'"),
+        (fixed_points, (TURN,), {"seed": -1}, "seed is -1"),
         (distill, (TURN,), {"n_states": -3}, "n_states is -3; give a whole number, 3 or more."),
         (distill, (TURN,), {"spread": -1}, "spread is -1"),
         (distill, (TURN,), {"tolerance": -1}, "tolerance is -1"),
