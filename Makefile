@@ -32,6 +32,7 @@ bench: $(BENCH)
 	$(BIN)/python benchmarks/memory.py --quick
 	$(BIN)/python benchmarks/ensemble.py --quick
 	$(BIN)/python benchmarks/noisy.py
+	$(BIN)/python benchmarks/noisy_bound.py
 
 # Every script in full that `make bench` does not run so. The last one reads records that physode does not ship: PHYSODE_DATA names their folder.
 bench-long: $(BENCH)
