@@ -23,7 +23,7 @@ FEWEST, FACTOR = 4, 3
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING, CHANGE = 1e-3, 1e-10, 1e10, 5.0
 """Damping of a trajectory at first, its bounds, and the factor by which a step changes it."""
 QUIET = 1e-5
-"""Share of the cost that no trajectory gains any more at the end."""
+"""Share of the cost below which a trajectory's gain ends its tries."""
 TINY = 1e-12
 
 
@@ -103,7 +103,7 @@ def refine_initial_states(
         return stages, residual, cost.nan_to_num(torch.inf)
 
     stages, residual, cost = attempt(initial)
-    damping = torch.full_like(cost, FIRST_DAMPING)
+    damping, going = torch.full_like(cost, FIRST_DAMPING), torch.ones_like(cost, dtype=torch.bool)
     for _ in range(ITERATIONS):
         by_initial, _ = trajectory_derivatives(tableau, field, stages, grid, by_parameters=False)
         jacobian = (by_initial[..., columns, :] * weight[..., None]).flatten(-3, -2).nan_to_num(0.0)
@@ -112,7 +112,7 @@ def refine_initial_states(
         diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + TINY)
         trial = initial - solve(hessian + diagonal, gradient[..., None])[..., 0]
         new_stages, new_residual, new_cost = attempt(trial)
-        better = new_cost < cost
+        better = (new_cost < cost) & going  # one that is done stays, however long another takes
         gain = torch.where(better, 1 - new_cost / cost.clamp(min=torch.finfo(cost.dtype).tiny), 0.0)
         initial = torch.where(better[..., None], trial, initial)
         stages = replace(
@@ -123,6 +123,7 @@ def refine_initial_states(
         residual = torch.where(better[..., None, None], new_residual, residual)
         cost = torch.where(better, new_cost, cost)
         damping = torch.where(better, damping / CHANGE, damping * CHANGE).clamp(LEAST_DAMPING, MOST_DAMPING)
-        if float(gain.max()) < QUIET and not bool((damping < 1.0).logical_and(~better).any()):
+        going &= (gain >= QUIET) | ((damping < 1.0) & ~better)
+        if not bool(going.any()):
             break
     return initial

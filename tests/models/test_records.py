@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import physode
+from physode import systems
 from physode.comparison.forecast import predict_all
 from physode.errors import DataError, PhysodeError
 from physode.trajectories import times
@@ -257,3 +258,13 @@ def test_a_state_that_a_record_does_not_measure_is_not_scored() -> None:
 def test_noise_that_nobody_would_find_is_refused(name: str, attrs: dict[str, str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         physode.NeuralODE().fit(make().assign({name: ((), 0.1, {"role": "noise", **attrs})}))
+
+
+def test_a_trajectory_is_predicted_as_by_itself() -> None:
+    pendulum = systems.get("pendulum")
+    record = pendulum.simulate(np.linspace(0, 8, 60), n_trajectories=6, noise=0.03, seed=2, observe=["theta"])
+    poor = physode.NeuralODE(hidden=(4,), max_iterations=3).fit(record)  # of which some trajectories take far more tries than others
+    together = poor.predict(record, 10)
+    for k in range(6):
+        alone = poor.predict(record.isel(trajectory=[k]), 10)
+        np.testing.assert_allclose(alone["theta"], together["theta"][[k]], rtol=0, atol=1e-9)
