@@ -18,6 +18,7 @@ from physode.errors import FileFormatError
 from physode.files import atomic_path
 from physode.models.base import AbstractModel, is_available
 from physode.models.dynamics import LearnedDynamics
+from physode.models.first_weights import first_weights
 from physode.models.layout import Layout
 from physode.models.registry import MODELS
 from physode.models.scaling import Scaling
@@ -67,6 +68,7 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
         save_file(tensors, temporary, metadata={"physode": json.dumps(about)})
 
 
+@torch.inference_mode(False)
 def load(path: str | os.PathLike[str]) -> AbstractModel:
     """Read a model that `AbstractModel.save` wrote.
 
@@ -104,8 +106,7 @@ def load(path: str | os.PathLike[str]) -> AbstractModel:
         model = MODELS[name](**hyperparameters, device=device if is_available(device) else "cpu")
         layout = about["layout"]
         named = Layout(tuple(layout["states"]), tuple(layout["observed"]), tuple(layout["inputs"]), layout["attrs"], layout["time_units"])
-        with torch.device("cpu"):
-            fresh, start = model._field(named), model._start(named)
+        fresh, start, _ = first_weights(model, named, 0)
         field = fresh.to(**model._place)
         field.load_state_dict({key.removeprefix("field."): value for key, value in tensors.items() if key.startswith("field.")})
         if start is not None:

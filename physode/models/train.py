@@ -21,6 +21,7 @@ from physode.fields import AbstractField
 from physode.models.dynamics import LearnedDynamics, to_numpy
 from physode.models.encoding import encode, noise_levels
 from physode.models.failures import describe
+from physode.models.first_weights import first_weights
 from physode.models.held_out import check_held_out, misfit
 from physode.models.identity import identity
 from physode.models.layout import Layout
@@ -99,6 +100,8 @@ class _Frame:
         return np.asarray(found[self.observed & np.isfinite(found).all(-1)])
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def train(
     model: AbstractModel,
     records: Sequence[xr.Dataset],
@@ -164,22 +167,17 @@ def train(
         if clock.perf_counter() - started > budget:
             raise OutOfTime
 
-    with torch.random.fork_rng(devices=[]):
-        fields, starts = [], []
-        for seed in seeds:
-            torch.default_generator.manual_seed(seed % 2**63)  # and not those of graphics cards, which a user draws from
-            with torch.device("cpu"):  # a seed means the same weights on every device
-                field, start = model._field(layout), model._start(layout)
-            fields.append(field.to(**place))
-            model._set_units(fields[-1], scaling)
-            starts.append(None if start is None else start.to(**place))
-        optimizer = _optimizer(model, fields[0], int(batch.mask.sum()))
-        differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
-        settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
-        frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
-
-        judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation, spread)
-        fitted = fit_fields(fields, batch, layout.index, guess, settings, report, judge, journal, check_time)
+    drawn = [first_weights(model, layout, seed) for seed in seeds]
+    fields, starts = [field.to(**place) for field, _, _ in drawn], [None if start is None else start.to(**place) for _, start, _ in drawn]
+    for field in fields:
+        model._set_units(field, scaling)
+    optimizer = _optimizer(model, fields[0], int(batch.mask.sum()))
+    differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
+    settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
+    frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
+    judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation, spread)
+    random = [random for _, _, random in drawn]
+    fitted = fit_fields(fields, batch, layout.index, guess, settings, random, report, judge, journal, check_time)
     lost = torch.nonzero(~fitted.loss.isfinite() & (fitted.status <= STATUSES.index("converged")))[:, 0].tolist()
     if lost:
         one = fitted.of(lost[0])

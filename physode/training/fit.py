@@ -24,6 +24,7 @@ def fit_fields(
     observed: tuple[int, ...],
     guess: Guess,
     settings: FitSettings,
+    random: Sequence[torch.Generator],
     report: Report,
     judge: Callable[[int, Fitted], float] | None = None,
     journal: Journal | None = None,
@@ -41,6 +42,8 @@ def fit_fields(
         Components of the state that the batch measures.
     guess : Guess
     settings : FitSettings
+    random : sequence of torch.Generator
+        One for each member, of the CPU, for windows and minibatches.
     report : callable
     judge : callable, optional
         Error of a member (its number, and where the fit stands) on held-out data; of the stages the one with the smallest is kept.
@@ -54,7 +57,7 @@ def fit_fields(
     Fitted
     """
     journal = journal or Journal(None, {}, {})
-    stages = Stages(fields, batch, observed, guess, settings, report, journal, check_time)
+    stages = Stages(fields, batch, observed, guess, settings, random, report, journal, check_time)
     fitted = stages.fitted
     best, least = fitted.copy(), torch.full_like(fitted.loss, torch.inf)
 

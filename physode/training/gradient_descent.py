@@ -177,11 +177,12 @@ def adam(
     *,
     iterations: int,
     tolerance: float,
+    random: torch.Generator,
     report: Callable[[Point, Tensor], None],
     going: State = None,
     keep: Keep = lambda _: None,
 ) -> Point:
-    """Adam (Kingma & Ba 2015) on random minibatches of windows; see `lbfgs` for parameters and result."""
+    """Adam (Kingma & Ba 2015) on minibatches of windows, drawn at random; see `lbfgs` for the other parameters and the result."""
     start = initial[0].clone().requires_grad_()
     rows = torch.arange(len(start), device=start.device)
     optimiser = torch.optim.Adam([*problem.vector_field.parameters(), start], lr=LEARNING_RATE)
@@ -190,7 +191,7 @@ def adam(
 
     def several(steps: int) -> None:
         for _ in range(steps):
-            chosen = rows if len(rows) <= size else torch.randperm(len(rows))[:size].to(rows.device)
+            chosen = rows if len(rows) <= size else torch.randperm(len(rows), generator=random)[:size].to(rows.device)
             optimiser.zero_grad()
             loss = problem.loss(start, chosen, evidence)
             if bool(loss.isfinite()):

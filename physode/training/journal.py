@@ -28,7 +28,7 @@ State = Any
 """A tree of dicts, lists and tuples with tensors, numbers, texts and None."""
 Keep = Callable[[Callable[[], State]], None]
 """Called by an optimiser after each step with a function that tells where it stands."""
-FORMAT = "physode-checkpoint/5"
+FORMAT = "physode-checkpoint/6"
 """Another number whenever what an optimiser keeps of its place changes, so that an older file is refused and not misread."""
 SECONDS = 10.0
 """Time between two writes while a run goes on."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from physode.training.evidence import Evidence
 from physode.training.fitted import Fitted
@@ -21,7 +22,13 @@ class _Counts(Protocol):
 
 
 def recorded(
-    journal: Journal, problem: _Counts, fitted: Fitted, evidence: Evidence, optimise: Callable[..., Point], check_time: Callable[[], None]
+    journal: Journal,
+    problem: _Counts,
+    fitted: Fitted,
+    evidence: Evidence,
+    random: Sequence[torch.Generator],
+    optimise: Callable[..., Point],
+    check_time: Callable[[], None],
 ) -> Point:
     """Run an optimiser, or read from the journal what it gave.
 
@@ -33,7 +40,8 @@ def recorded(
     fitted : Fitted
         Counts iterations.
     evidence : Evidence
-        As the run left it, afterwards.
+        As the run left it, afterwards; so are these.
+    random : sequence of torch.Generator
     optimise : callable
         Takes where it stood, as `going`, and who keeps where it stands, as `keep`.
     check_time : callable
@@ -41,14 +49,18 @@ def recorded(
     """
     device = fitted.theta.device
 
+    def put_random(states: Sequence[Tensor]) -> None:
+        for one, state in zip(random, states, strict=True):
+            one.set_state(state)
+
     def run(going: State, keep: Keep) -> State:
         if going is not None:
             fitted.n_iterations = going["iterations"].to(device)
-            torch.set_rng_state(going["random"])
+            put_random(going["random"])
         own = None if going is None else going["optimiser"]
 
         def standing(optimiser: Callable[[], State]) -> State:
-            return {"optimiser": optimiser(), "iterations": fitted.n_iterations, "random": torch.get_rng_state()}
+            return {"optimiser": optimiser(), "iterations": fitted.n_iterations, "random": [one.get_state() for one in random]}
 
         def after_each(optimiser: Callable[[], State]) -> None:
             keep(partial(standing, optimiser))
@@ -60,11 +72,11 @@ def recorded(
             "evidence": (evidence.variance, evidence.precision),
             "spent": problem.n_evaluations,
             "iterations": fitted.n_iterations.clone(),
-            "random": torch.get_rng_state(),
+            "random": [one.get_state() for one in random],
         }
 
     result = journal.run(run)
     evidence.variance, evidence.precision = (part.to(device) for part in result["evidence"])
     problem.n_evaluations, fitted.n_iterations = result["spent"], result["iterations"].to(device)
-    torch.set_rng_state(result["random"])
+    put_random(result["random"])
     return Point(*(part.to(device) for part in result["point"]))

@@ -19,7 +19,7 @@ LEAST, WORST = 1e-12, 10.0
 """Bounds of a window's residual, in standard deviations, when windows are drawn."""
 
 
-def draw_windows(squares: Tensor, n_parameters: int) -> Tensor:
+def draw_windows(squares: Tensor, n_parameters: int, random: torch.Generator) -> Tensor:
     """Draw windows until they hold enough measurements, those that the field follows worse more often.
 
     Parameters
@@ -27,19 +27,21 @@ def draw_windows(squares: Tensor, n_parameters: int) -> Tensor:
     squares : Tensor, shape (members, windows, length, n_observed)
         Squared residuals of the present fields; NaN where nothing was measured, infinite where one could not be integrated.
     n_parameters : int
+    random : torch.Generator
+        Of the CPU: a seed means the same windows on every device.
 
     Returns
     -------
     Tensor of int64
         Increasing positions of the windows, drawn with a chance in proportion to their root mean square residual; all of them when a
-        draw would save less than half. All members look at the same ones. Uses torch's default generator of the CPU.
+        draw would save less than half. All members look at the same ones.
     """
     counts = (~squares[0].isnan()).sum((1, 2))
     needed = RESIDUALS_PER_PARAMETER * n_parameters
     if int(counts.sum()) < 2 * needed:
         return torch.arange(len(counts), device=squares.device)
     size = squares.flatten(2).nanmean(2).sqrt().nan_to_num(0.0, posinf=WORST).clamp(LEAST, WORST).mean(0)
-    order = torch.multinomial(size.cpu(), len(size)).to(size.device)  # a seed means the same windows on every device
+    order = torch.multinomial(size.cpu(), len(size), generator=random).to(size.device)
     enough = int(torch.searchsorted(counts[order].cumsum(0), needed)) + 1
     return order[:enough].sort().values
 

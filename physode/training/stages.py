@@ -84,6 +84,8 @@ class Stages:
     observed : tuple of int
     guess : Guess
     settings : FitSettings
+    random : sequence of torch.Generator
+        One for each member, of the CPU.
     report : callable
     journal : Journal
     check_time : callable, optional
@@ -97,11 +99,12 @@ class Stages:
         observed: tuple[int, ...],
         guess: Guess,
         settings: FitSettings,
+        random: Sequence[torch.Generator],
         report: Report,
         journal: Journal,
         check_time: Callable[[], None] = lambda: None,
     ) -> None:
-        self.journal, self.check_time = journal, check_time
+        self.random, self.journal, self.check_time = random, journal, check_time
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])
@@ -216,7 +219,7 @@ class Stages:
             return torch.arange(initial.shape[1], device=initial.device)
         squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
         n_parameters = self.fitted.theta.shape[1]
-        return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED))
+        return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED), self.random[int(members[0])])
 
     def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
         """The windows with the measurements of these members."""
@@ -373,7 +376,7 @@ class Stages:
                 return shooting, self._recorded(shooting, evidence, search)
         set_theta(self.single, theta)
         descent = DescentProblem(self.single, batch, self.observed, prior, solver, self.max_step)
-        optimiser = lbfgs if settings.optimizer == "lbfgs" else adam
+        optimiser = lbfgs if settings.optimizer == "lbfgs" else partial(adam, random=self.random[int(members[0])])
         search = partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits)
         return descent, self._recorded(descent, evidence, search)
 
@@ -396,7 +399,7 @@ class Stages:
         return theta
 
     def _recorded(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
-        return recorded(self.journal, problem, self.fitted, evidence, optimise, self.check_time)
+        return recorded(self.journal, problem, self.fitted, evidence, self.random, optimise, self.check_time)
 
     @property
     def _by_curvature(self) -> bool:

@@ -121,10 +121,10 @@ def test_the_checkpoint_of_another_fit_is_refused(record: xr.Dataset, tmp_path: 
     with pytest.raises(PhysodeError, match="of another seed"):
         physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=1).fit(record, seed=5, checkpoint=path)
     assert path.read_bytes() == held
-    older = held.replace(b"physode-checkpoint/5", b"physode-checkpoint/4")
+    older = held.replace(b"physode-checkpoint/6", b"physode-checkpoint/5")
     assert older != held
     path.write_bytes(older)
-    with pytest.raises(FileFormatError, match="is no checkpoint of the format physode-checkpoint/5"):
+    with pytest.raises(FileFormatError, match="is no checkpoint of the format physode-checkpoint/6"):
         fit(record, {"max_iterations": 1}, checkpoint=path)
     assert path.read_bytes() == older
     path.write_bytes(held[:-20])

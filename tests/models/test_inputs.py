@@ -166,7 +166,8 @@ def test_windows_hold_enough_measurements_where_inputs_are_sampled_much_more_oft
     one = torch.ones(1, dtype=torch.float64)
     guess = Guess(nothing, nothing, one[None], torch.tensor([False]), one, one)
     settings = FitSettings("levenberg-marquardt", get_solver("rk4", "backprop"), 0.1, 1, 0.01)
-    stage = Stages([field], Batch(time, measured, inputs), (0,), guess, settings, lambda *_: None, Journal(None, {}, {}))
+    batch, random = Batch(time, measured, inputs), [torch.Generator()]
+    stage = Stages([field], batch, (0,), guess, settings, random, lambda *_: None, Journal(None, {}, {}))
     assert max(stage.lengths()) == pytest.approx(20 * every, rel=0.02)
 
 

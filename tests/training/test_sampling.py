@@ -16,24 +16,24 @@ from physode.training.windows import cut_windows
 
 
 def test_enough_windows_are_drawn_and_all_of_a_small_record() -> None:
-    torch.manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     squares = torch.ones(1, 1000, 5, 2)
     squares[:, ::2, 1:] = NAN  # 500 windows of 2 measurements, 500 of 10
-    drawn = draw_windows(squares, 10)
+    drawn = draw_windows(squares, 10, random)
     held = int((~squares[0, drawn].isnan()).sum())
     assert 10 * RESIDUALS_PER_PARAMETER <= held < 10 * RESIDUALS_PER_PARAMETER + 10
     assert torch.equal(drawn, drawn.unique())
-    assert torch.equal(draw_windows(squares[:, :30], 10), torch.arange(30))
+    assert torch.equal(draw_windows(squares[:, :30], 10, random), torch.arange(30))
 
 
 def test_windows_that_are_followed_worse_are_drawn_more_often() -> None:
-    torch.manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     squares = torch.full((1, 4000, 5, 2), 1e-4)
     squares[:, :1000] = 1e-2  # ten times the residual: ten draws of thirteen
     squares[:, 0] = torch.inf
-    drawn = draw_windows(squares, 5)
+    drawn = draw_windows(squares, 5, random)
     assert len(drawn) == 10
-    many = torch.cat([draw_windows(squares, 5) for _ in range(100)])
+    many = torch.cat([draw_windows(squares, 5, random) for _ in range(100)])
     assert float((many < 1000).double().mean()) == pytest.approx(10 / 13, abs=0.05)
     assert int((many == 0).sum()) == pytest.approx(52, abs=15)  # 1 - (1 - 10 / 140)^10, not the 0.7 of its like
 
@@ -71,9 +71,7 @@ def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: 
     looked = looked_at(monkeypatch)
     batch, states = rotation(noise=0.05, n_observations=200, duration=10.0, n_trajectories=6)
     vector_field = field()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]))
+    fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]))
     n_parameters = len(parameters_to_vector(vector_field.parameters()))
     enough = RESIDUALS_PER_PARAMETER * n_parameters
     assert all(enough <= count < 1.3 * enough for count in looked[:2])
@@ -89,7 +87,7 @@ def test_a_field_that_loses_the_windows_left_out_is_given_up(monkeypatch: pytest
     batch.values[0] -= states[0]
     states[0] = 0.0
     how = settings("levenberg-marquardt", SOLVERS["rk4"])
-    stage = stages.Stages([field()], batch, (0, 1), guess_from(states), how, silent, Journal(None, {}, {}))
+    stage = stages.Stages([field()], batch, (0, 1), guess_from(states), how, [torch.Generator()], silent, Journal(None, {}, {}))
     stage.warm_start()
     looked = looked_at(monkeypatch)
     monkeypatch.setattr(stages, "draw_windows", lambda *_: torch.tensor([0]))

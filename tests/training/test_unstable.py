@@ -24,7 +24,7 @@ from physode.training.stages import Stages
 def test_the_excursion_of_a_free_run_is_measured_against_the_record() -> None:
     batch, states = rotation()
     how = settings("levenberg-marquardt", SOLVERS["rk4"])
-    stage = Stages([field()], batch, (0, 1), guess_from(states), how, silent, Journal(None, {}, {}))
+    stage = Stages([field()], batch, (0, 1), guess_from(states), how, [torch.Generator()], silent, Journal(None, {}, {}))
     stage.fitted.theta.zero_()
     stage.fitted.theta[:, [0, 3]] = 0.5  # dz/dt = z / 2
     stage.run_free()

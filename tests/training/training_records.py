@@ -101,7 +101,9 @@ def fit_one(
     def judge_one(member: int, fitted: Fitted) -> float:
         return judge(One.of(fitted)) if judge else 0.0
 
-    return One.of(fit_fields([vector_field], batch, (0, 1), guess, how, tell, judge_one if judge else None))
+    return One.of(
+        fit_fields([vector_field], batch, (0, 1), guess, how, [torch.Generator().manual_seed(0)], tell, judge_one if judge else None)
+    )
 
 
 NAN = math.nan
