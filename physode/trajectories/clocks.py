@@ -169,10 +169,9 @@ def trim_inputs(ds: xr.Dataset) -> xr.Dataset:
         return ds
     seen, clock = times(ds), input_times(ds)
     first, last = seen[:, :1], np.nanmax(seen, axis=1, keepdims=True)
-    # A sample counts if the next one lies after the first observation, and the one before it before the last one.
-    after = np.concatenate([clock[:, 1:], np.full((len(clock), 1), np.nan)], axis=1)
-    before = np.concatenate([np.full((len(clock), 1), np.nan), clock[:, :-1]], axis=1)
-    kept = np.isfinite(clock) & ~(after <= first) & ~(before >= last)
+    kept = np.zeros(clock.shape, dtype=np.bool_)
+    for name in names:  # on one clock they may have different rates
+        kept |= _drives(np.where(np.isfinite(ds[name].transpose("trajectory", ...).values), clock, np.nan), first, last)
     dim = next(dim for dim in INPUT_DIMS if dim in ds.dims)
     if dim == "input_time":
         return ds.isel(input_time=np.flatnonzero(kept.any(axis=0)))
@@ -186,3 +185,12 @@ def trim_inputs(ds: xr.Dataset) -> xr.Dataset:
 
     chosen = ds.drop_dims(dim).assign({name: taken(name) for name in names}).assign_coords(input_time=taken("input_time"))
     return chosen[list(ds.data_vars)]
+
+
+def _drives(known: Array, first: Array, last: Array) -> NDArray[np.bool_]:
+    """Mark the samples of one input, at these times and NaN where it has none, that say something about u(t) between two times."""
+    # A sample counts if the next one lies after the first observation, and the one before it before the last one.
+    none = np.full((len(known), 1), np.nan)
+    after = np.concatenate([np.fmin.accumulate(known[:, :0:-1], axis=1)[:, ::-1], none], axis=1)
+    before = np.concatenate([none, np.fmax.accumulate(known[:, :-1], axis=1)], axis=1)
+    return np.asarray(np.isfinite(known) & ~(after <= first) & ~(before >= last))

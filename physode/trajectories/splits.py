@@ -7,8 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import DataError, unknown_name
-from physode.trajectories.clocks import trim_inputs
-from physode.trajectories.contract import sample_names, time_dim, times
+from physode.trajectories.clocks import input_values, trim_inputs
+from physode.trajectories.contract import input_names, sample_names, time_dim, times
 from physode.trajectories.provenance import provenance
 
 __all__ = ["select_split", "split"]
@@ -97,7 +97,8 @@ def select_split(ds: xr.Dataset, part: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A record of the same kind; of inputs on a clock of their own, the samples that drive this part.
+        A record of the same kind; of inputs on a clock of their own, the samples that drive this part. An input with gaps among the
+        observations has its values at both ends of the part, even where the samples that decide them lie in another part.
 
     Raises
     ------
@@ -123,9 +124,20 @@ def select_split(ds: xr.Dataset, part: str) -> xr.Dataset:
     parts = sorted({str(mark) for mark in marks.values.ravel()} - {""})
     if part not in parts:
         raise unknown_name("part of the split", part, parts)
+    if time_dim(ds) in marks.dims:
+        ds = _known_at_the_ends(ds, np.broadcast_to(marks.transpose(..., time_dim(ds)).values == part, times(ds).shape))
     if marks.ndim == 1:
         return trim_inputs(ds.isel({marks.dims[0]: np.flatnonzero(marks.values == part)}))
     return trim_inputs(_select_rows(ds, (marks.transpose("trajectory", "obs") == part).values))
+
+
+def _known_at_the_ends(ds: xr.Dataset, wanted: NDArray[np.bool_]) -> xr.Dataset:
+    """Give inputs with gaps among the observations their values at the ends of a part, which samples of another part may decide."""
+    cut = np.pad(~wanted, ((0, 0), (1, 1)), constant_values=True)
+    ends, dims = wanted & (cut[:, :-2] | cut[:, 2:]), ("trajectory", time_dim(ds))
+    gappy = [name for name in input_names(ds) if "interpolation" in ds[name].attrs and dims[1] in ds[name].dims]
+    found = {name: xr.DataArray(np.where(ends, input_values(ds, [name])[..., 0], np.nan), dims=dims) for name in gappy}
+    return ds.assign({name: ds[name].fillna(value) for name, value in found.items()})
 
 
 def _select_rows(ds: xr.Dataset, wanted: NDArray[np.bool_]) -> xr.Dataset:

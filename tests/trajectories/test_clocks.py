@@ -135,6 +135,43 @@ def test_a_split_by_time_keeps_the_samples_that_drive_each_part() -> None:
     assert known.tolist() == [[-1, 0.5, 1, 2.5, 9], [0, 1.7]][alone["trajectory"].item()]
 
 
+@pytest.mark.parametrize("kind", ["previous", "linear"])
+@pytest.mark.parametrize("irregular", [True, False])
+def test_a_split_keeps_the_samples_of_each_of_several_inputs_on_one_clock(kind: str, irregular: bool) -> None:
+    time, clock = np.arange(40) * 0.25, np.arange(-4, 205) * 0.05
+    rare = np.where(np.arange(len(clock)) % 52 == 0, np.sin(clock), np.nan)
+    rows = [2, 1] if irregular else [1, 1]
+    ds = from_numpy(
+        np.stack([time, time * rows[0]]),
+        np.stack([np.sin(time)] * 2)[..., None],
+        ["x"],
+        inputs={"often": np.stack([np.cos(clock)] * 2), "rare": np.stack([rare] * 2)},
+        input_time=np.stack([clock, clock * rows[0]]),
+        interpolation={"often": "linear", "rare": kind},
+    )
+    marked, names = split(ds, test=0.3, by="time"), ["often", "rare"]
+    whole, n = input_values(marked, names), 28
+    for part, wanted in (("train", whole[:, :n]), ("test", whole[:, n:])):
+        np.testing.assert_array_equal(input_values(validate(select_split(marked, part)), names), wanted)
+
+
+@pytest.mark.parametrize("kind", ["previous", "linear"])
+@pytest.mark.parametrize("times_of_second", [[0, 1, 2, 3, 4, 5, 6, 7], [0, 2, 3, 4, 5, 6]])
+def test_a_part_that_begins_or_ends_in_a_gap_of_an_input_knows_it_there(kind: str, times_of_second: list[float]) -> None:
+    rows = [np.arange(8.0), np.array(times_of_second, dtype=np.float64)]
+    inputs = [np.where(np.isin(row, [0, 2, row[-1]]), row**2, np.nan) for row in rows]
+    ds = from_numpy(rows, [np.sin(row)[:, None] for row in rows], ["x"], inputs={"u": inputs}, interpolation={"u": kind})
+    marked = split(ds, test=0.4, by="time")
+    for part in ("train", "test"):
+        chosen = validate(select_split(marked, part))
+        for k in range(2):
+            wanted = input_values(marked, ["u"])[k, np.broadcast_to(marked["split"].values == part, marked["u"].shape)[k], 0]
+            np.testing.assert_array_equal(input_values(chosen, ["u"])[k, : len(wanted), 0], wanted)
+        assert chosen["u"].attrs == ds["u"].attrs
+    alone = split(ds, by="trajectory")
+    assert np.isnan(select_split(alone, "test")["u"]).any()  # whole trajectories stay as they are
+
+
 def moved(ds: xr.Dataset, values: object) -> xr.Dataset:
     return ds.assign_coords(input_time=ds["input_time"].copy(data=values))
 
