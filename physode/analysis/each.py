@@ -12,6 +12,7 @@ import xarray as xr
 
 from physode.analysis.side_by_side import side_by_side
 from physode.errors import PhysodeError
+from physode.trajectories.names import check_free
 
 __all__ = ["Collection", "each"]
 
@@ -96,6 +97,8 @@ def _beside(found: Mapping[tuple[str, int], xr.Dataset]) -> xr.Dataset:
     first = next(iter(found.values()))
     names = dict.fromkeys(name for part in found.values() for name in part.attrs)
     common = {name for name in names if all(name in part.attrs and _same(part.attrs[name], first.attrs[name]) for part in found.values())}
+    for part in found.values():
+        check_free(map(str, part.variables), (str(name) for name in names if name not in common))
     told = {
         key: part.assign({name: ((), value) for name, value in part.attrs.items() if name not in common and _scalar(value)})
         for key, part in found.items()

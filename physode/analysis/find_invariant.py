@@ -19,6 +19,7 @@ from physode.analysis.invariant_search import N_SURROGATES, N_TIMES, Claim, add_
 from physode.analysis.library import Term
 from physode.analysis.settings import positive, whole
 from physode.errors import DataError
+from physode.trajectories.names import check_free
 
 __all__ = ["find_invariant"]
 
@@ -81,7 +82,8 @@ def find_invariant(
     Raises
     ------
     DataError
-        If the field is driven in time, if fewer than ten trajectories can be followed, or if an extra term is not finite along them.
+        If the field is driven in time, if fewer than ten trajectories can be followed, if an extra term is not finite along them, or if a
+        state has the name of something else in the result.
     PhysodeError
         If a number is out of its range.
 
@@ -160,6 +162,7 @@ def _dataset(
         },
         {"dynamics": dynamics.name},
     )
+    check_free(dynamics.states, map(str, {*result.variables, *result.dims}))
     for i, name in enumerate(dynamics.states):
         result[name] = (("trajectory", "time"), paths[..., i], {"units": unit_of(dynamics, name), "long_name": name})
     return result

@@ -14,12 +14,14 @@ from physode.analysis.each import each
 from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
+from physode.trajectories.names import check_free
 
 __all__ = ["classify", "fixed_points", "jacobians"]
 
 _N_ITERATIONS: Final = 100
 _SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
 _SAME: Final = 1e-4  # of the size of the states: one and the same point
+_HELD: Final = ("fixed_point", "kind", "residual", "beyond", "eigenvalue_real", "eigenvalue_imag")
 
 
 @each
@@ -53,7 +55,7 @@ def fixed_points(
     Raises
     ------
     DataError
-        If `starts` are not finite states.
+        If `starts` are not finite states, a state has the name of something else in the result, or the field is driven in time.
     PhysodeError
         If `n_starts` is less than 1.
 
@@ -68,6 +70,7 @@ def fixed_points(
     whole(0, seed=seed)
     not_negative(reach=reach)
     refuse_driven(dynamics, "a fixed point")
+    check_free(dynamics.states, _HELD)
     low, high, size = sampled_box(dynamics, seed)
     if starts is None:
         bottom, top = low - reach * size, high + reach * size

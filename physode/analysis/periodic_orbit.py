@@ -20,6 +20,7 @@ from physode.analysis.settings import not_negative, positive
 from physode.analysis.sizes import binary
 from physode.analysis.unit_algebra import rate_units
 from physode.analysis.unitless import Unitless
+from physode.trajectories.names import check_free
 
 __all__ = ["periodic_orbit"]
 
@@ -31,6 +32,7 @@ _TOLERANCE: Final = 1e-11
 _N_PIECES: Final = 16  # of the period, between orthonormalisations
 _N_ROUNDS: Final = 40
 _RESOLVED: Final = 1e-6  # of the largest multiplier: not yet drowned in its rounding
+_HELD: Final = ("period", "gap", "multiplier_real", "multiplier_imag", "floquet_exponent")
 
 
 @each
@@ -62,6 +64,11 @@ def periodic_orbit(
         ``gap``, the distance between start and end over the orbit's size. The attribute ``warnings`` says so if the orbit does not close
         (the rest is then NaN).
 
+    Raises
+    ------
+    DataError
+        If the field is driven in time, the initial state is none of its states, or a state has the name of something else in the result.
+
     Notes
     -----
     One multiplier is always 1, along the flow. A conservative system has closed orbits side by side, and more multipliers of
@@ -81,6 +88,7 @@ def periodic_orbit(
     positive(period=period)
     not_negative(settle=settle)
     refuse_driven(dynamics, "a periodic orbit")
+    check_free(dynamics.states, _HELD)
     state = initial_array(dynamics, initial_state)[:1]
     if settle > 0:
         state = integrate(dynamics, state, np.array([0.0, settle]))[:, -1]

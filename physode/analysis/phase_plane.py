@@ -16,6 +16,7 @@ from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
+from physode.trajectories.names import check_free
 
 __all__ = ["nullclines", "phase_plane"]
 
@@ -46,7 +47,7 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     Raises
     ------
     DataError
-        If there are not two states, or the field is driven in time.
+        If there are not two states, one has the name of something else in the result, or the field is driven in time.
     PhysodeError
         If `n` is less than 2.
 
@@ -58,6 +59,7 @@ def phase_plane(dynamics: Dynamics, *, n: int = 41, reach: float = 0.5, seed: in
     ({'x': 5, 'v': 5}, True)
     """
     (first, second), x, y, states = _grid(dynamics, n, reach, seed)
+    check_free((first, second), (f"d{first}_dt", f"d{second}_dt", "divergence"))
     rates = dynamics.rhs(0.0, states)
     time = unit_of(dynamics, "time")
     result = xr.Dataset(
@@ -93,7 +95,7 @@ def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: in
     Raises
     ------
     DataError
-        If there are not two states, or the field is driven in time.
+        If there are not two states, one has the name of something else in the result, or the field is driven in time.
     PhysodeError
         If `n` is less than 2.
 
@@ -106,6 +108,7 @@ def nullclines(dynamics: Dynamics, *, n: int = 201, reach: float = 0.5, seed: in
     True
     """
     names, x, y, states = _grid(dynamics, n, reach, seed)
+    check_free(names, ("point", "component", "curve"))
     rates = dynamics.rhs(0.0, states).reshape(n, n, 2)
     mesh = np.array([x[1] - x[0], y[1] - y[0]])
     curves, components = [], []

@@ -19,6 +19,7 @@ from physode.models.members import fit_records
 from physode.models.options import whole_number
 from physode.models.storage import load
 from physode.trajectories import provenance, time_dim, times, values
+from physode.trajectories.names import check_free
 from physode.trajectories.noise import NOISE_SUFFIX
 
 __all__ = ["Ensemble"]
@@ -141,8 +142,14 @@ class Ensemble:
         xarray.Dataset
             All states over (seed, trajectory, time) on the coordinates of `ds`; ``<state>_centre``, what the fit to the record itself
             predicts from the observations as they are; and ``<state>_noise_std``, the noise that it found in its training record.
+
+        Raises
+        ------
+        DataError
+            As `AbstractModel.predict`, or if a state has the name of something else in the result.
         """
         members = self.members
+        check_free(self.centre.states, (f"{name}{part}" for name in self.centre.states for part in ("_centre", NOISE_SUFFIX)))
         made = [model.predict(self._noisier(ds, number), warmup) for number, model in members.items()]
         result = xr.concat(made, xr.Variable("seed", list(members)), join="exact", combine_attrs="override")
         for name, variable in self.centre.predict(ds, warmup).data_vars.items():

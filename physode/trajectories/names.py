@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from physode.errors import DataError
 from physode.trajectories.contract import RESERVED_NAMES
 
-__all__ = ["check_name", "variable_name"]
+__all__ = ["check_free", "check_name", "variable_name"]
 
 _HIDDEN_PREFIX = "_nc4_non_coord_"
 
@@ -63,3 +65,20 @@ def check_name(name: object, *, label: object = None) -> None:
     for fault, present in faults.items():
         if present:
             raise DataError(f"the variable name {shown[:80]} cannot be kept in a netCDF file: {fault}. Rename the variable or the column.")
+
+
+def check_free(states: Iterable[str], held: Iterable[str]) -> None:
+    """Raise DataError if a state has the name of something else that a result holds beside the states.
+
+    Examples
+    --------
+    >>> check_free(["x", "gap"], ["period", "gap"])
+    Traceback (most recent call last):
+    physode.errors.DataError: the state 'gap' has the name of something else that the result holds; rename it in the record or the system.
+    """
+    taken = set(held)
+    for name in states:
+        if name in taken:
+            raise DataError(
+                f"the state {name!r} has the name of something else that the result holds; rename it in the record or the system."
+            )

@@ -7,7 +7,7 @@ import xarray as xr
 from physode import systems
 from physode.analysis import fixed_points, forecast_error, periodic_orbit
 from physode.analysis.each import each
-from physode.errors import PhysodeError
+from physode.errors import DataError, PhysodeError
 
 
 @each
@@ -41,6 +41,12 @@ def test_many_lie_side_by_side():
     assert both.half.dims == ("model", "seed", "part")
     np.testing.assert_array_equal(both.half.squeeze("part"), [[1.0, np.nan], [np.nan, 2.0]])
     assert halves(number={"a": 2.0}, n=1).half.sel(model="a").item() == 1.0
+
+
+def test_a_state_that_is_called_as_what_is_told_of_each_is_told():
+    found = each(lambda number: xr.Dataset({"warnings": ("part", [number])}, attrs={"warnings": str(number)}))
+    with pytest.raises(DataError, match="the state 'warnings' has the name of something else that the result holds"):
+        found({"a": 4.0, "b": 5.0})
 
 
 def test_nothing_is_told():

@@ -7,8 +7,10 @@ import pytest
 from analysis_standins import linear, van_der_pol
 
 from physode import systems
+from physode.analysis import find_invariant, nullclines, phase_plane
 from physode.analysis.fixed_points import classify, fixed_points, jacobians
 from physode.analysis.periodic_orbit import periodic_orbit
+from physode.errors import DataError
 
 
 def test_the_three_fixed_points_of_lorenz():
@@ -140,3 +142,27 @@ def test_a_closer_guess_of_the_period_picks_the_orbit_that_goes_round_twice():
     unsettled = periodic_orbit(van_der_pol(1.0), [2.0, 0.0], period=6.6)
     assert unsettled.period.item() == pytest.approx(once.period.item(), rel=1e-6)
     assert float(unsettled.x[0]) == pytest.approx(2.0, abs=0.1)
+
+
+def _turning(second: str) -> systems.System:
+    start = {"x": 1.0, second: 0.0}
+    return systems.define("turning", equations={"x": second, second: "-x"}, initial_state=start, ranges={"x": (-1, 1), second: (-1, 1)})
+
+
+ANALYSES = {
+    "fixed_points": fixed_points,
+    "periodic_orbit": lambda dynamics: periodic_orbit(dynamics, [[1.0, 0.0]], period=2 * np.pi),
+    "phase_plane": lambda dynamics: phase_plane(dynamics, n=3),
+    "nullclines": lambda dynamics: nullclines(dynamics, n=3),
+    "find_invariant": lambda dynamics: find_invariant(dynamics, degree=1, duration=1.0),
+}
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_state_that_is_called_as_something_else_in_the_result_is_told(name: str) -> None:
+    found = ANALYSES[name](_turning("v"))
+    held = {*found.variables, *found.dims} - {"x", "v", "dv_dt", "time", "trajectory", "exponent"}
+    assert held
+    for taken in held:
+        with pytest.raises(DataError, match=f"the state '{taken}' has the name of something else that the result holds; rename it"):
+            ANALYSES[name](_turning(taken))

@@ -115,6 +115,13 @@ def test_predictions_hold_members_centre_and_noise(ensemble, record):
     np.testing.assert_allclose(ensemble.predict(record.isel(time=slice(15)), warmup=8).x, found.x[..., :15], atol=1e-8)
 
 
+def test_a_state_called_as_the_centre_of_another_is_told():
+    record = from_numpy(TIME, np.column_stack([np.sin(TIME), np.cos(TIME)]), ["x", "x_centre"])
+    ensemble = physode.Ensemble(physode.NeuralODE(hidden=(2,), max_iterations=1), n_members=2).fit(record)
+    with pytest.raises(DataError, match="the state 'x_centre' has the name of something else that the result holds; rename it"):
+        ensemble.predict(record)
+
+
 def test_the_noise_of_the_first_observations_counts(ensemble, record):
     member = ensemble.members[5]
     distance = [float(abs(ensemble.predict(record, warmup=k).x[0] - member.predict(record, warmup=k).x).mean()) for k in (3, 20)]
