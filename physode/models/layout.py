@@ -133,7 +133,9 @@ def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
                 partners.setdefault(str(variable.attrs.get(pointer)), str(name))
     seconds = {name for target, name in partners.items() if target in observed}
     positions = [name for name in observed if name not in seconds]
-    alone = [name for name in observed if ds[name].attrs.get("role") in ("velocity", "momentum") and name not in seconds]
+    paired = {partners[name] for name in positions if name in partners}
+    moving = {name for name in observed if ds[name].attrs.get("role") in ("velocity", "momentum")}
+    alone = [name for name in observed if name in moving | seconds and name not in paired]
     if alone:
         raise DataError(
             f"{', '.join(alone)}: a velocity or momentum without the position that it belongs to; name the position in its attribute "

@@ -230,6 +230,22 @@ def test_numbers_without_a_square_are_refused(large: float, unit: float, message
         physode.NeuralODE().fit(physode.from_numpy(unit * time, x[:, None], ["x"]))
 
 
+@pytest.mark.parametrize("model", [physode.SecondOrderNeuralODE, physode.HamiltonianNeuralODE])
+@pytest.mark.parametrize(
+    ("roles", "alone"),
+    [
+        ({"x": "position", "v": "velocity of x", "a": "velocity of v"}, "a"),
+        ({"x": "velocity of x"}, "x"),
+        ({"x": "velocity of y", "y": "velocity of x"}, "x, y"),
+    ],
+)
+def test_the_velocity_of_what_is_no_position_is_refused(model: type[physode.NeuralODE], roles: dict[str, str], alone: str) -> None:
+    columns = np.column_stack([np.sin(TIME + k) for k in range(len(roles))])
+    record = physode.from_numpy(TIME, columns, list(roles), roles=roles)
+    with pytest.raises(DataError, match=f"^{alone}: a velocity or momentum without the position that it belongs to"):
+        model().fit(record)
+
+
 def test_a_run_without_end_is_refused(model: physode.NeuralODE) -> None:
     drive = {"force": (np.array([0.0, 1e12]), np.zeros(2))}
     with pytest.raises(DataError, match=r"two times of the record are 1e\+12 apart, which is .* time constants of the motion"):
