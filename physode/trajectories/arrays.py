@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from physode.errors import DataError
-from physode.trajectories.build import Columns, assemble, trajectory_labels
+from physode.trajectories.build import Columns, assemble, listed, trajectory_labels
 from physode.trajectories.increasing import check_increasing
 from physode.trajectories.provenance import provenance
 from physode.trajectories.validation import validate
@@ -79,8 +79,7 @@ def from_numpy(
     >>> ds["v"].attrs["time_derivative_of"]
     'x'
     """
-    if isinstance(states, str):
-        raise DataError(f"states is the text {states!r}; give a list of names: states=[{states!r}].")
+    states = listed("states", states)
     blocks = _blocks(values, len(states))
     per_trajectory = _per_trajectory(time, len(blocks), "time")
     if trajectories is not None and len(trajectories) != len(blocks):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,20 @@ from physode.errors import DataError, unknown_name
 from physode.trajectories.contract import INTERPOLATIONS, STATE_ROLES
 from physode.trajectories.names import variable_name
 
-__all__ = ["Columns", "assemble", "trajectory_labels"]
+__all__ = ["Columns", "assemble", "listed", "trajectory_labels"]
+
+
+def listed(use: str, labels: Iterable[str] | None) -> tuple[str, ...]:
+    """Labels from a list, an array, an Index, a Series or None; a text, whose letters would be meant, is refused.
+
+    Examples
+    --------
+    >>> listed("states", np.array(["x", "v"]))
+    ('x', 'v')
+    """
+    if isinstance(labels, str):
+        raise DataError(f"{use} is the text {labels!r}; give a list of names: {use}=[{labels!r}].")
+    return tuple(labels.tolist() if isinstance(labels, np.ndarray) else labels if labels is not None else ())
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Columns:
         """Give the attributes of each column by its label, the time's included."""
         labels = [*self.states, *self.inputs]
         known = [self.time, *labels]
-        units = dict(self.units or {})
+        units = _given(self.units)
         for label in units:
             if label not in known:
                 raise unknown_name("column in units", str(label), known)
@@ -41,7 +54,7 @@ class Columns:
             attrs[label] = {"long_name": _printable(label)} | ({"units": units[label]} if label in units else {})
         for label in self.inputs:
             attrs[label]["role"] = "input"
-        for label, kind in dict(self.interpolation or {}).items():
+        for label, kind in _given(self.interpolation).items():
             if label not in self.inputs:
                 raise unknown_name("input in interpolation", str(label), map(str, self.inputs))
             if kind not in INTERPOLATIONS:
@@ -52,7 +65,7 @@ class Columns:
         return attrs
 
     def _state_roles(self) -> dict[str, dict[str, str]]:
-        roles = dict(self.roles or {})
+        roles = _given(self.roles)
         for label in roles:
             if label not in self.states:
                 raise unknown_name("state in roles", str(label), map(str, self.states))
@@ -71,6 +84,10 @@ class Columns:
                     )
                 result[label]["time_derivative_of" if kind == "velocity" else "conjugate_to"] = variable_name(of or positions[0])
         return result
+
+
+def _given(said: Mapping[str, str] | None) -> dict[str, str]:
+    return {} if said is None else dict(said)  # a pandas.Series is neither true nor false
 
 
 def _printable(label: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from physode.errors import DataError, FileFormatError, UnknownNameError
-from physode.trajectories.build import Columns
+from physode.trajectories.build import Columns, listed
 from physode.trajectories.columns import is_missing, missing_column
 from physode.trajectories.noise import NOISE_SUFFIX
 from physode.trajectories.provenance import provenance
@@ -31,7 +31,7 @@ def read_csv(
     time: str | None = None,
     states: Sequence[str] | None = None,
     trajectory: str | None = None,
-    inputs: Sequence[str] = (),
+    inputs: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
     interpolation: Mapping[str, str] | None = None,
@@ -49,7 +49,7 @@ def read_csv(
         ``x_noise_std`` of another column ``x``, nor, where a truth ``x_true`` stands beside a measured ``x``, any truth.
     trajectory : str, optional
         The column that says to which trajectory a row belongs. Without it, the file is one trajectory.
-    inputs : sequence of str, default ()
+    inputs : sequence of str, optional
         The columns of inputs u(t), known at every time unless `interpolation` says what they are in between.
     units : mapping from column to str, optional
         Units of the time, states and inputs; ``"s"``, not ``"seconds"``.
@@ -86,7 +86,8 @@ def read_csv(
     attrs = provenance(f"read_csv {Path(path).name}", source=Path(path).name)
     try:
         time = _time_column(table) if time is None else time
-        states = _free_number_columns(table, {time, trajectory, *inputs}) if states is None else states
+        inputs = listed("inputs", inputs)
+        states = _free_number_columns(table, {time, trajectory, *inputs}) if states is None else listed("states", states)
         columns = Columns(time, states, inputs, units, roles, interpolation)
         return from_table(table, columns, trajectory, row=lambda i: f"line {table.index[i]}", attrs=attrs)
     except (DataError, UnknownNameError) as error:

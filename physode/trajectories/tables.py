@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physode.errors import DataError
-from physode.trajectories.build import Columns, assemble, trajectory_labels
+from physode.trajectories.build import Columns, assemble, listed, trajectory_labels
 from physode.trajectories.clocks import input_times, own_clock_names, rows_of, spread, union_times
 from physode.trajectories.columns import is_missing, missing_column, numbers
 from physode.trajectories.contract import sample_names, time_dim, times
@@ -28,7 +28,7 @@ def from_dataframe(
     time: str,
     states: Sequence[str],
     trajectory: str | None = None,
-    inputs: Sequence[str] = (),
+    inputs: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     roles: Mapping[str, str] | None = None,
     interpolation: Mapping[str, str] | None = None,
@@ -45,7 +45,7 @@ def from_dataframe(
         The columns of measured states.
     trajectory : str, optional
         The column that says to which trajectory a row belongs. Without it, the table is one trajectory, labelled 0.
-    inputs : sequence of str, default ()
+    inputs : sequence of str, optional
         The columns of inputs u(t), known at every time.
     units : mapping from column to str, optional
         Units of the time, states and inputs, such as ``"m s-1"``; ``"s"``, not ``"seconds"``.
@@ -93,7 +93,7 @@ def from_dataframe(
     def row(i: int) -> str:
         return f"row {i + 1}" if plain else f"row {i + 1} (index {index[i]!r})"
 
-    columns = Columns(time, states, inputs, units, roles, interpolation)
+    columns = Columns(time, listed("states", states), listed("inputs", inputs), units, roles, interpolation)
     return from_table(df, columns, trajectory, row=row, attrs=provenance("from_dataframe"))
 
 
@@ -117,9 +117,6 @@ def from_table(
 
 def _check_labels(df: pd.DataFrame, columns: Columns, trajectory: str | None) -> None:
     uses = [("states", columns.states), ("inputs", columns.inputs)]
-    for use, labels in uses:
-        if isinstance(labels, str):
-            raise DataError(f"{use} is the text {labels!r}; give a list of column names: {use}=[{labels!r}].")
     if not columns.states:
         raise DataError(f"no states were named; the table has the columns {', '.join(repr(str(c)) for c in df.columns)}.")
     asked = [("time", columns.time), *((use, label) for use, labels in uses for label in labels)]

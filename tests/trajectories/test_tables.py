@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from physode.errors import DataError
-from physode.trajectories import from_dataframe, split, to_dataframe, validate
+from physode.trajectories import from_dataframe, read_csv, split, to_dataframe, validate
 
 
 @pytest.fixture
@@ -31,6 +33,27 @@ def test_trajectories_with_their_own_times_make_an_irregular_record(table: pd.Da
     assert dict(ds.sizes) == {"trajectory": 2, "obs": 3}
     np.testing.assert_array_equal(ds["time"].values, [[0, 1, np.nan], [0, 1, 9]])
     np.testing.assert_array_equal(ds["x"].values, [[1, 2, np.nan], [3, 4, 5]])
+
+
+@pytest.mark.parametrize("listed", [pd.Index, np.array, pd.Series])
+def test_names_and_units_may_come_from_pandas_and_numpy(table: pd.DataFrame, listed: type, tmp_path: Path) -> None:
+    said = {"units": {"x": "m"}, "roles": {"x": "position"}, "interpolation": {"u": "previous"}}
+    expected = from_dataframe(table, time="t", states=["x"], trajectory="run", inputs=["u"], **said)
+    options = {"states": listed(["x"]), "inputs": listed(["u"])} | {key: pd.Series(value) for key, value in said.items()}
+    table.to_csv(tmp_path / "run.csv", index=False)
+    for found in (
+        from_dataframe(table, time="t", trajectory="run", **options),
+        read_csv(tmp_path / "run.csv", trajectory="run", **options),
+    ):
+        xr.testing.assert_identical(found.drop_attrs(deep=False), expected.drop_attrs(deep=False))
+    with pytest.raises(DataError, match="no column 'y'"):
+        from_dataframe(table, time="t", states=listed(["y"]))
+
+
+def test_no_inputs_may_be_said_by_none(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "run.csv", index=False)
+    assert list(from_dataframe(table, time="t", states=["x"], trajectory="run", inputs=None)) == ["x"]
+    assert list(read_csv(tmp_path / "run.csv", states=["x"], trajectory="run", inputs=None)) == ["x"]
 
 
 def test_rows_of_trajectories_may_be_mixed(table: pd.DataFrame) -> None:
@@ -90,7 +113,7 @@ def test_a_slash_in_a_label_becomes_an_underscore_and_the_label_is_kept() -> Non
         ({}, {"trajectory": "ru"}, r"no column 'ru' \(asked for as trajectory\).*Did you mean 'run'\?"),
         ({}, {"inputs": ["w"]}, r"no column 'w' \(asked for as inputs\)"),
         ({}, {"states": []}, "no states were named; the table has the columns 'run', 't', 'x'"),
-        ({}, {"states": "x"}, r"states is the text 'x'; give a list of column names: states=\['x'\]"),
+        ({}, {"states": "x"}, r"states is the text 'x'; give a list of names: states=\['x'\]"),
         ({}, {"inputs": "u"}, r"inputs is the text 'u'"),
         ({}, {"inputs": ["x"]}, "the column 'x' is asked for as states and again as inputs"),
         ({}, {"states": ["remark"]}, "the column 'remark' must hold numbers, but row 1 has 'a'"),
