@@ -13,7 +13,7 @@ from physode.analysis.even import step_tolerance
 from physode.analysis.settings import whole
 from physode.analysis.sizes import binary
 from physode.errors import DataError
-from physode.trajectories import state_names, time_dim, times, values
+from physode.trajectories import check_not_empty, state_names, time_dim, times, values
 
 __all__ = ["Autoregression", "Persistence"]
 
@@ -34,10 +34,13 @@ class Persistence:
 
         Raises
         ------
+        DataError
+            If the record is empty.
         PhysodeError
             If `warmup` is no whole number of 1 or more.
         """
         whole(1, warmup=warmup)
+        check_not_empty(ds)
         names = state_names(ds)
         known = _filled(values(ds, names)[:, : 1 if warmup is None else warmup])
         path = np.repeat(known[:, -1:], ds.sizes[time_dim(ds)], axis=1)
@@ -150,8 +153,11 @@ def _lagged(series: Array, order: int, first: int) -> tuple[Array, Array]:
 
 def _sampling(ds: xr.Dataset) -> float:
     """Give the sampling interval of a record."""
+    check_not_empty(ds)
     gaps = np.diff(times(ds), axis=1)
     gaps = gaps[np.isfinite(gaps)]
+    if not gaps.size:
+        raise DataError("no trajectory of the record has two times; an autoregression needs a sampling interval. Use a longer record.")
     if np.ptp(gaps) > step_tolerance(times(ds), gaps.mean()):
         raise DataError(
             f"the record is sampled every {gaps.min():g} to {gaps.max():g}; "

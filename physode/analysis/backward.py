@@ -12,7 +12,7 @@ from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
 from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.errors import DataError
-from physode.trajectories import time_dim, times, true_states, values
+from physode.trajectories import check_not_empty, time_dim, times, true_states, values
 
 __all__ = ["backward_prediction"]
 
@@ -42,7 +42,7 @@ def backward_prediction(dynamics: Dynamics, ds: xr.Dataset, start: ArrayLike | N
     Raises
     ------
     DataError
-        If a state can not be had.
+        If the record is empty, or a state can not be had.
 
     Examples
     --------
@@ -52,6 +52,7 @@ def backward_prediction(dynamics: Dynamics, ds: xr.Dataset, start: ArrayLike | N
     >>> bool(np.abs(backward_prediction(pendulum, record) - record[["theta", "omega"]]).to_array().max() < 1e-6)
     True
     """
+    check_not_empty(ds)
     known = true_states(ds)
     sources = [ds if known is None else known]
     missing = [name for name in dynamics.states if name not in sources[0].data_vars]

@@ -15,7 +15,7 @@ from physode.analysis.energy_source import EnergySource, EnergySystem, evaluate,
 from physode.analysis.integrate import integrate
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
-from physode.trajectories import time_dim, times, true_states, values
+from physode.trajectories import check_not_empty, time_dim, times, true_states, values
 
 __all__ = ["common_span", "energy_drift"]
 
@@ -66,7 +66,7 @@ def energy_drift(
     Raises
     ------
     DataError
-        If states needed by the energy are unknown, or the scale is zero.
+        If the record is empty, states needed by the energy are unknown, or the scale is zero.
     UnknownNameError
         If `energy` is a name that the dynamics does not know.
 
@@ -97,6 +97,7 @@ def energy_drift(
 
 def _prediction(dynamics: Dynamics, ds: xr.Dataset) -> xr.Dataset:
     """Give the states of the dynamics on the record: a model's own, else the true or observed ones."""
+    check_not_empty(ds)
     if isinstance(dynamics, Predictor):
         return dynamics.predict(ds)
     known = true_states(ds)

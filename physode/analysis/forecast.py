@@ -13,7 +13,7 @@ from physode.analysis.precision import precision_horizon
 from physode.analysis.predicted import predicted, predicted_back
 from physode.analysis.settings import positive, whole
 from physode.errors import DataError
-from physode.trajectories import state_names, times, true_states, values
+from physode.trajectories import check_not_empty, state_names, times, true_states, values
 
 __all__ = ["forecast_error"]
 
@@ -71,7 +71,7 @@ def forecast_error(
     Raises
     ------
     DataError
-        If the prediction is not on the record's coordinates, shares no state with it, or `start` leaves nothing.
+        If the record is empty, the prediction is not on its coordinates, shares no state with it, or `start` leaves nothing.
     PhysodeError
         If `warmup` is no whole number of 1 or more, or `exponent` or `threshold` not positive and finite.
 
@@ -94,6 +94,7 @@ def forecast_error(
     """
     positive(exponent=exponent, threshold=threshold)
     whole(1, warmup=warmup)
+    check_not_empty(ds)
     time = times(ds)
     begin = origin(ds, time, start, backward=backward, warmup=warmup)
     horizon = (begin[:, None] - time) if backward else (time - begin[:, None])

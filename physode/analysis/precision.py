@@ -11,7 +11,7 @@ from physode.analysis.horizons import deviation, origin, valid_time
 from physode.analysis.integrate import integrate
 from physode.analysis.settings import positive
 from physode.errors import DataError
-from physode.trajectories import time_dim, times, true_states, values
+from physode.trajectories import check_not_empty, time_dim, times, true_states, values
 
 __all__ = ["precision_horizon"]
 
@@ -45,7 +45,7 @@ def precision_horizon(
     Raises
     ------
     DataError
-        If a true state is missing.
+        If the record is empty, or a true state is missing.
     PhysodeError
         If `threshold` is not positive and finite.
 
@@ -67,6 +67,7 @@ def precision_horizon(
     True
     """
     positive(threshold=threshold)
+    check_not_empty(ds)
     known = true_states(ds)
     missing = [name for name in truth.states if known is None or name not in known]
     if known is None or missing:

@@ -14,7 +14,7 @@ from physode.analysis.even import step_tolerance
 from physode.analysis.settings import not_negative, positive, whole
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError, unknown_name
-from physode.trajectories import state_names, time_dim, values
+from physode.trajectories import check_not_empty, state_names, time_dim, values
 
 __all__ = ["exponent_of_series"]
 
@@ -62,7 +62,7 @@ def exponent_of_series(
     Raises
     ------
     DataError
-        If the record is irregular, unevenly spaced, has gaps, or is too short for the delays, or does not change.
+        If the record is empty or irregular, unevenly spaced, has gaps, or is too short for the delays, or does not change.
     PhysodeError
         If a number is out of its range.
 
@@ -84,6 +84,7 @@ def exponent_of_series(
     whole(1, dimension=dimension, lag=lag)
     positive(horizon=horizon)
     not_negative(exclude=exclude)
+    check_not_empty(ds)
     step = _step(ds)
     series = values(ds, names)
     if not np.isfinite(series).all():
@@ -128,6 +129,8 @@ def _step(ds: xr.Dataset) -> float:
     if time_dim(ds) != "time":
         raise DataError("trajectories have times of their own; pairs can only be followed on evenly spaced times. Interpolate first.")
     times = np.asarray(ds["time"].values, dtype=np.float64)
+    if len(times) < 2:
+        raise DataError("the record has one time, at which no pair can be followed; use a longer record.")
     steps = np.diff(times)
     if np.ptp(steps) > step_tolerance(times, steps.mean()):
         raise DataError(f"times are unevenly spaced ({steps.min():g} to {steps.max():g}); pairs can only be followed on even ones.")

@@ -49,7 +49,7 @@ def recovered_velocity(
     Raises
     ------
     DataError
-        If no true velocity is known, or the model has none of the record's positions.
+        If the record is empty, no true velocity is known, or the model has none of the record's positions.
 
     References
     ----------

@@ -10,7 +10,7 @@ import xarray as xr
 from physode.analysis.dynamics import Array, Dynamics, Learned, Predictor, unit_of
 from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
-from physode.trajectories import times, true_states, values
+from physode.trajectories import check_not_empty, times, true_states, values
 
 __all__ = ["recover", "states_of", "true_velocities"]
 
@@ -21,8 +21,9 @@ def true_velocities(ds: xr.Dataset, truth: xr.Dataset | Dynamics | None) -> list
     Raises
     ------
     DataError
-        If none is known.
+        If none is known, or the record is empty.
     """
+    check_not_empty(ds)
     known = truth if isinstance(truth, xr.Dataset) else true_states(ds)
     if known is None:
         raise DataError(

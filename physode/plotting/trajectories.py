@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from physode.errors import unknown_name
 from physode.plotting.style import DATA_COLOUR, FORECAST_COLOUR, TRUTH_COLOUR, axes_label, clean, finish, members, new_axes, one
-from physode.trajectories import state_names, true_states
+from physode.trajectories import check_not_empty, state_names, true_states
 
 __all__ = ["plot_trajectories"]
 
@@ -51,7 +51,7 @@ def plot_trajectories(
     UnknownNameError
         If there is no such state.
     DataError
-        If there is no such trajectory.
+        If there is no such trajectory, or the record is empty.
 
     Examples
     --------
@@ -61,6 +61,7 @@ def plot_trajectories(
     >>> plot_trajectories(from_numpy(time, time**2, ["x"], units={"x": "m", "time": "s"})).get_ylabel()
     'x (m)'
     """
+    check_not_empty(data)
     truth = true_states(data)
     hidden = [str(name) for name in truth.data_vars] if truth is not None else []
     known = list(dict.fromkeys([*state_names(data), *hidden]))

@@ -17,6 +17,7 @@ __all__ = [
     "ROLES",
     "SCHEMA",
     "STATE_ROLES",
+    "check_not_empty",
     "input_names",
     "interpolation",
     "parameter_names",
@@ -140,6 +141,21 @@ def time_dim(ds: xr.Dataset) -> str:
             f"found the dimensions {sorted(map(str, ds.dims))}. Make it with from_dataframe, from_numpy or read_csv."
         )
     return found[0]
+
+
+def check_not_empty(ds: xr.Dataset) -> None:
+    """Raise DataError for a record without trajectories or times.
+
+    Examples
+    --------
+    >>> import physode.trajectories as trajectories
+    >>> trajectories.check_not_empty(trajectories.from_numpy([0, 1], [1.0, 2.0], ["x"]).isel(time=[]))
+    Traceback (most recent call last):
+    physode.errors.DataError: the record has no time; it is empty.
+    """
+    for dim, what in (("trajectory", "trajectory"), (time_dim(ds), "time")):
+        if not ds.sizes[dim]:
+            raise DataError(f"the record has no {what}; it is empty.")
 
 
 def times(ds: xr.Dataset) -> NDArray[np.float64]:

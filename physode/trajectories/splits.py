@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError, unknown_name
 from physode.trajectories.clocks import input_values, trim_inputs
-from physode.trajectories.contract import input_names, sample_names, time_dim, times
+from physode.trajectories.contract import check_not_empty, input_names, sample_names, time_dim, times
 from physode.trajectories.provenance import provenance
 
 __all__ = ["select_split", "split"]
@@ -37,7 +37,7 @@ def split(ds: xr.Dataset, test: float = 0.2, by: str = "trajectory", seed: int =
     Raises
     ------
     DataError
-        If the record is too short to be split, or if `test` is no fraction.
+        If the record is empty or too short to be split, or if `test` is no fraction.
 
     See Also
     --------
@@ -52,6 +52,7 @@ def split(ds: xr.Dataset, test: float = 0.2, by: str = "trajectory", seed: int =
     """
     if not 0 < test < 1:
         raise DataError(f"the fraction of test data is {test!r}; it must lie between 0 and 1, both excluded.")
+    check_not_empty(ds)
     if by == "trajectory":
         dims, marks = _by_trajectory(ds, test, seed)
     elif by == "time":

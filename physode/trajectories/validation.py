@@ -7,7 +7,17 @@ import xarray as xr
 
 from physode.errors import DataError
 from physode.trajectories.clocks import input_values, own_clock_names, sample_times
-from physode.trajectories.contract import ROLES, STATE_ROLES, input_names, interpolation, sample_names, state_names, times, values
+from physode.trajectories.contract import (
+    ROLES,
+    STATE_ROLES,
+    check_not_empty,
+    input_names,
+    interpolation,
+    sample_names,
+    state_names,
+    times,
+    values,
+)
 from physode.trajectories.noise import NOISE_SUFFIX
 from physode.trajectories.structure import check_structure
 
@@ -66,8 +76,7 @@ def check_record(ds: xr.Dataset) -> None:
     validate : also looks whether there is something to fit.
     """
     check_structure(ds)
-    if not ds.sizes["trajectory"]:
-        raise DataError("the record has no trajectory; it is empty.")
+    check_not_empty(ds)
     _check_finite(ds)
     _check_noise(ds)
     _check_padding(ds)

@@ -8,7 +8,16 @@ import xarray as xr
 from analysis_standins import Lorenz
 
 from physode import systems
-from physode.analysis import backward_prediction, forecast_error, precision_horizon
+from physode.analysis import (
+    Autoregression,
+    Persistence,
+    backward_prediction,
+    energy_drift,
+    exponent_of_series,
+    forecast_error,
+    precision_horizon,
+    recovered_velocity,
+)
 from physode.errors import DataError, PhysodeError
 from physode.trajectories import from_numpy, split
 
@@ -271,3 +280,31 @@ def test_states_say_what_they_are_backward_in_time_too():
     known = pendulum.simulate(np.linspace(0, 1, 6), seed=0)
     found = backward_prediction(pendulum, known)
     assert found["omega"].attrs == {name: known["omega"].attrs[name] for name in ("units", "long_name", "role", "time_derivative_of")}
+
+
+OSCILLATOR = systems.get("damped-oscillator")
+ASKED = {
+    "forecast_error": lambda ds: forecast_error(ds, ds),
+    "forecast_error backward": lambda ds: forecast_error(OSCILLATOR, ds, backward=True),
+    "backward_prediction": lambda ds: backward_prediction(OSCILLATOR, ds),
+    "precision_horizon": lambda ds: precision_horizon(OSCILLATOR, ds),
+    "exponent_of_series": exponent_of_series,
+    "recovered_velocity": lambda ds: recovered_velocity(OSCILLATOR, ds),
+    "energy_drift": lambda ds: energy_drift(OSCILLATOR, ds, energy=OSCILLATOR),
+    "Persistence": lambda ds: Persistence().predict(ds),
+    "Autoregression": lambda ds: Autoregression().fit(ds),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_an_empty_record_is_told(record, asked):
+    for dim in ("trajectory", "time"):
+        with pytest.raises(DataError, match=f"the record has no {dim}; it is empty"):
+            ASKED[asked](record.isel({dim: []}))
+
+
+def test_one_time_is_no_series(record):
+    with pytest.raises(DataError, match="the record has one time, at which no pair can be followed"):
+        exponent_of_series(record.isel(time=[0]))
+    with pytest.raises(DataError, match="no trajectory of the record has two times; an autoregression needs a sampling interval"):
+        Autoregression().fit(record.isel(time=[0]))

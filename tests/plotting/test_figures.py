@@ -237,6 +237,8 @@ def test_svg_is_the_same_each_time_and_written_whole(tmp_path, record, predictio
 def test_unknown_state_and_trajectory_are_told(record):
     with pytest.raises(UnknownNameError, match="unknown state 'y'"):
         plot_trajectories(record, state="y")
+    with pytest.raises(DataError, match="the record has no trajectory; it is empty"):
+        plot_trajectories(record.isel(trajectory=[]))
     with pytest.raises(DataError, match="there is no trajectory 'c'; choose from a, b"):
         plot_trajectories(record, trajectory="c")
 

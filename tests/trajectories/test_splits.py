@@ -77,6 +77,9 @@ def test_the_fraction_lies_between_0_and_1(ten: xr.Dataset, test: float) -> None
 
 
 def test_what_cannot_be_split_is_told(ten: xr.Dataset, irregular: xr.Dataset) -> None:
+    for by in ("trajectory", "time"):
+        with pytest.raises(DataError, match="the record has no trajectory; it is empty"):
+            split(ten.isel(trajectory=[]), by=by)
     with pytest.raises(DataError, match="the record has one trajectory, which cannot be split by trajectory; use by='time'"):
         split(ten.isel(trajectory=[0]))
     with pytest.raises(DataError, match="trajectory 'a' has 3 times; a split by time needs at least 4"):
