@@ -113,11 +113,14 @@ _OTHER = {"M": "dates", "m": "time spans", "c": "complex numbers"}
 def _array(found: Any, what: str) -> NDArray[np.float64]:
     """Turn anything into numbers, masked values into NaN."""
     try:
-        kind = np.asarray(found).dtype.kind
-        if kind not in _OTHER:
+        whole = np.asarray(found)
+        parts = whole.flat if whole.dtype.kind == "O" else [whole]  # objects may be dates one by one
+        other = {np.asarray(part).dtype.kind for part in parts} & set(_OTHER)
+        if not other:
             return np.asarray(np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan))
     except (TypeError, ValueError) as error:
         raise DataError(f"{what} could not be turned into numbers: {error}.") from error
+    kind = min(other)
     hint = "" if kind == "c" else ", for example seconds since the first row"
     raise DataError(f"{what} holds {_OTHER[kind]}; give real numbers{hint}.")
 
@@ -155,7 +158,7 @@ def _per_trajectory(found: Any, n_trajectories: int, what: str) -> list[NDArray[
         parts = [_array(part, what) for part in found]
     else:
         whole = _array(found, what)
-        parts = [whole] * n_trajectories if whole.ndim == 1 else list(whole)
+        parts = [whole] * n_trajectories if whole.ndim == 1 else list(whole) if whole.ndim else [whole]
     if len(parts) != n_trajectories or any(part.ndim != 1 for part in parts):
         raise DataError(
             f"{what} has the shape {np.shape(parts[0]) if len(parts) == 1 else (len(parts), *np.shape(parts[0]))}; "

@@ -16,6 +16,8 @@ __all__ = ["is_missing", "missing_column", "numbers"]
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_OTHER = (np.datetime64, np.timedelta64, np.complexfloating)
+"""Cells that float() would take for numbers of another meaning: nanoseconds, or the real part."""
 
 
 def is_missing(cell: object) -> bool:
@@ -57,6 +59,8 @@ def _number(cell: object, label: object, row: Callable[[int], str], i: int) -> f
     if is_missing(cell):
         return np.nan
     try:
+        if isinstance(cell, _OTHER):
+            raise TypeError
         return float(cell)  # type: ignore[arg-type]  # a cell that is no number ends in the error below
     except (TypeError, ValueError, OverflowError):
         comma = " Use a point, not a comma, before the decimals." if _DECIMAL_COMMA.fullmatch(str(cell).strip()) else ""

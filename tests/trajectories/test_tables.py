@@ -140,6 +140,17 @@ def test_a_slash_in_a_label_becomes_an_underscore_and_the_label_is_kept() -> Non
         ({"t": [0, None, 0, 1]}, {}, "trajectory 7: the time in row 2 is missing"),
         ({"t": pd.date_range("2020-01-01", periods=4)}, {}, r"the column 't' holds dates; give numbers.*total_seconds"),
         ({"t": pd.to_timedelta([0, 1, 0, 1], unit="s")}, {}, "the column 't' holds time spans; give numbers"),
+        (
+            {"t": pd.Series(list(np.arange(4).astype("M8[ns]")), dtype=object)},
+            {},
+            "the column 't' must hold numbers, but row 1 has np.datetime64",
+        ),
+        (
+            {"x": pd.Series(list(np.arange(4).astype("m8[ns]")), dtype=object)},
+            {},
+            "the column 'x' must hold numbers, but row 1 has np.timedelta64",
+        ),
+        ({"x": pd.Series(list(1j * np.arange(4)), dtype=object)}, {}, "the column 'x' must hold numbers, but row 1 has np.complex128"),
         ({"run": [7, 7, None, 3]}, {}, "the column 'run' must say to which trajectory each row belongs, but it is empty in row 3"),
         ({"run": [7, 7, 3, 4]}, {}, "trajectory 3 has 1 row with a measured state; at least 2 are needed"),
     ],
