@@ -106,6 +106,8 @@ class Ensemble:
             raise KeyboardInterrupt  # members of a half-fitted model would be none of the record
         numbers = range(seed + 1, seed + 1 + self.n_members)
         members = fit_records(self.model, [_redrawn(centre, ds, number) for number in numbers], numbers, progress=progress)
+        for member in members.values():  # whose own record is drawn from this one
+            member._digests = centre._digests
         self._centre, self._members = centre, members
         return self
 

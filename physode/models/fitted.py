@@ -291,10 +291,10 @@ class FittedModel:
         Returns
         -------
         ndarray of bool, shape (trajectory,)
-            True where 15 or more measured samples in a row are those of the training record, wherever in it; fewer may go unseen. Where
-            samples are so coarse that more than one in ten repeats another of its trajectory, nearly all of them must be.
+            True where 15 or more measured samples in a row, or 30 % of them, are those of the training record, wherever in it; fewer may go
+            unseen. Where samples are so coarse that more than one in ten repeats another of its trajectory, nearly all of them must be.
             Values count, not times; a record that was kept for validation does not.
         """
         layout, warmup = self._fitted().layout, whole_number("warmup", warmup, 0)
         _check(ds, layout)
-        return shares(ds, layout.observed, layout.inputs, self._digests, warmup)
+        return shares(layout.as_fitted(ds), layout.observed, layout.inputs, self._digests, warmup)

@@ -15,9 +15,10 @@ __all__ = ["RUN", "digests", "shares"]
 
 RUN: Final = 8
 """Measured samples in a row that are digested together: what a record shares with another is found from twice as many on."""
-FINE, MOST = 0.9, 0.9
-"""Share of samples that differ from all others of their trajectory from which on one run is as good as a fingerprint; and share of a
-trajectory's runs that must be known where they do not, as in a record of few digits: there other motions have single runs in common."""
+FINE, PART, MOST = 0.9, 0.3, 0.9
+"""Share of samples that differ from all others of their trajectory from which on one run is as good as a fingerprint, and so is this part
+of the samples, one by one; and share of a trajectory's runs that must be known where fewer differ, as in a record of few digits: there
+other motions have single runs in common."""
 _ODD: Final = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # the multipliers of the splitmix64 generator
 
 Digests = NDArray[np.int64]
@@ -36,9 +37,10 @@ def digests(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str]) -> D
     Returns
     -------
     ndarray of int64
-        Sorted; one number for each `RUN` samples. Runs in which nothing changes are left out, for they say nothing.
+        Sorted; one number for each sample, and one for each `RUN` of them but where nothing changes in these, for they say nothing.
     """
-    return np.unique(np.concatenate([runs[::RUN][moves[::RUN]] for runs, moves, _ in _runs(ds, observed, inputs, 0)]))
+    found = _runs(ds, observed, inputs, 0)
+    return np.unique(np.concatenate([np.concatenate([samples, runs[::RUN][moves[::RUN]]]) for samples, runs, moves in found]))
 
 
 def shares(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], known: Digests, start: int) -> NDArray[np.bool_]:
@@ -47,24 +49,24 @@ def shares(ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], known
     Returns
     -------
     ndarray of bool, shape (trajectory,)
-        True for certain where 2 `RUN` - 1 samples in a row are the same in single precision, wherever in the record they are; where
-        samples are so coarse that they repeat, only if nearly all that moves in the trajectory is the same.
+        True for certain where 2 `RUN` - 1 samples in a row are the same in single precision, or 30 % of all samples are, wherever in the
+        record they are; where samples are so coarse that they repeat, only if nearly all that moves in the trajectory is the same.
     """
-    return np.array([_is_known(runs, moves, distinct, known) for runs, moves, distinct in _runs(ds, observed, inputs, start)])
+    return np.array([_is_known(*found, known) for found in _runs(ds, observed, inputs, start)])
 
 
-def _is_known(runs: NDArray[np.int64], moves: NDArray[np.bool_], distinct: float, known: Digests) -> bool:
+def _is_known(samples: Digests, runs: Digests, moves: NDArray[np.bool_], known: Digests) -> bool:
     found = np.isin(runs, known) & moves
-    if distinct >= FINE:
-        return bool(found.any())
+    if len(np.unique(samples)) >= FINE * max(1, len(samples)):
+        return bool(found.any()) or int(np.isin(samples, known).sum()) >= max(2, PART * len(samples))
     # Only every `RUN`-th run of a record is kept, so that a copy of it is known at one of so many phases.
     return any(found[phase::RUN].sum() >= MOST * max(1, moves[phase::RUN].sum()) for phase in range(min(RUN, len(runs))))
 
 
 def _runs(
     ds: xr.Dataset, observed: Sequence[str], inputs: Sequence[str], start: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], float]]:
-    """Digest of the run that begins at each sample of a trajectory, whether anything changes in it, and the share of distinct samples."""
+) -> Iterator[tuple[Digests, Digests, NDArray[np.bool_]]]:
+    """Digest of each sample of a trajectory, of the run that begins at it, and whether anything changes in that."""
     for y, u in zip(values(ds, observed), input_values(ds, inputs), strict=True):
         measured = np.isfinite(y[start:]).any(axis=1)
         with np.errstate(over="ignore"):
@@ -77,8 +79,7 @@ def _runs(
         total = np.zeros(len(runs), dtype=np.uint64)
         for sample in runs.T:
             total = _mix(total + sample)
-        distinct = len(np.unique(samples[: len(rows)])) / max(1, len(rows))
-        yield total.view(np.int64), (runs != runs[:, :1]).any(axis=1), distinct
+        yield samples[: len(rows)].view(np.int64), total.view(np.int64), (runs != runs[:, :1]).any(axis=1)
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -118,12 +118,25 @@ def test_files_in_between_do_not_hide_a_record(model: physode.SecondOrderNeuralO
     assert model.seen(finer).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("kept", [np.arange(0, 91, 2), np.arange(1, 91, 3), np.random.default_rng(0).permutation(91)[:50]])
+def test_a_record_that_was_thinned_for_the_fit_is_known(kept: np.ndarray, record: xr.Dataset) -> None:
+    model = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=2).fit(record.isel(trajectory=[0], time=np.sort(kept)))
+    assert model.seen(record, warmup=5).tolist() == [True, False]
+
+
+def test_an_ensemble_knows_its_record(record: xr.Dataset) -> None:
+    ensemble = physode.Ensemble(physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=2), n_members=2).fit(record.isel(trajectory=[0]))
+    with pytest.raises(DataError, match="after the window of 10 were used in fitting this model, in trajectory 0"):
+        simulation_error(ensemble, record, 10)
+    assert all(member.seen(record).tolist() == [True, False] for member in ensemble.members.values())
+
+
 def test_standing_still_is_no_fingerprint_but_the_input_is() -> None:
     level = np.full(40, 10.0)
     level[:3] = [8.0, 8.5, 9.0]
     ds = physode.from_numpy(np.arange(40.0), level[:, None], ["x"], inputs={"force": np.sin(np.arange(40.0))})
-    assert len(digests(ds, ["x"], [])) == 1  # of five runs of 8
-    assert len(digests(ds, ["x"], ["force"])) == 5
+    assert len(digests(ds, ["x"], [])) == 4 + 1  # different samples, and of five runs of 8
+    assert len(digests(ds, ["x"], ["force"])) == 40 + 5
 
 
 def test_records_of_few_digits_are_not_taken_for_each_other() -> None:
