@@ -58,18 +58,19 @@ class Rollout:
         end, stage = np.array([1.0, *tableau.b], initial.dtype), np.empty(shape, initial.dtype)
         line, number = stage.reshape(-1), 0
         table[0, 0] = initial
-        for k in range(n_steps):
-            lines, h, scaled = flat[k], step[k], table[k, 1:]
-            for i, row in enumerate(rows):
-                np.dot(row, lines[: i + 1], out=line)
-                rate = scaled[i]
-                tape.evaluate(number, stage, None if inputs is None else inputs[k, i], rate)
-                np.multiply(rate, h, out=rate)
-                number += 1
-            np.dot(end, lines, out=flat[k + 1, 0])
-        if with_slopes:
-            tape.evaluate(number, table[-1, 0], None, table[-1, 1])
-            table[-1, 1] *= step[-1]
+        with np.errstate(over="ignore", invalid="ignore"):  # a field that runs away is for the caller to see
+            for k in range(n_steps):
+                lines, h, scaled = flat[k], step[k], table[k, 1:]
+                for i, row in enumerate(rows):
+                    np.dot(row, lines[: i + 1], out=line)
+                    rate = scaled[i]
+                    tape.evaluate(number, stage, None if inputs is None else inputs[k, i], rate)
+                    np.multiply(rate, h, out=rate)
+                    number += 1
+                np.dot(end, lines, out=flat[k + 1, 0])
+            if with_slopes:
+                tape.evaluate(number, table[-1, 0], None, table[-1, 1])
+                table[-1, 1] *= step[-1]
         self.nodes = table[:, : 1 + with_slopes]
 
     def pull_back(self, by_nodes: Array) -> tuple[Array, list[tuple[Array, Array]], Array]:

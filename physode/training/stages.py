@@ -27,7 +27,7 @@ from physode.training.matching_descent import match_by_descent
 from physode.training.recorded import recorded
 from physode.training.sampling import draw_windows, fill_in
 from physode.training.shooting import InitialPrior, ShootingProblem
-from physode.training.windows import Windows, cut_windows
+from physode.training.windows import Windows, cut_windows, typical_intervals
 
 __all__ = ["FAR", "LONGEST", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stages"]
 
@@ -162,9 +162,8 @@ class Stages:
         counts = self.batch.time.isfinite().sum(1)
         measured = float(self.batch.mask.any(-1).sum() / self.batch.time.isfinite().sum())
         longest = min(int(counts.max()) - 1, max(LONGEST, math.ceil(FEWEST_MEASURED / measured)))
-        gap = float(self.batch.time.diff(dim=1).nanmedian())
         unknowns = self.guess.states.shape[-1] / len(self.observed)
-        length = max(2, round(FIRST_DURATION / gap), math.ceil((int(unknowns) + 1) / measured))
+        length = max(2, round(typical_intervals(self.batch.time, FIRST_DURATION)), math.ceil((int(unknowns) + 1) / measured))
         out = []
         while length < longest / 1.5:
             out.append(length)
@@ -217,7 +216,8 @@ class Stages:
         """Positions of the windows that a stage looks at."""
         if whole or self.settings.optimizer == "adam":
             return torch.arange(initial.shape[1], device=initial.device)
-        squares = self._squares(windows, self._integrate(self.settings.solver, windows, initial, self.max_step, members), members)
+        states = self._integrate(self.settings.solver, windows, initial, self.max_step, self.fitted.theta[members])
+        squares = self._squares(windows, states, members)
         n_parameters = self.fitted.theta.shape[1]
         return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED), self.random[int(members[0])])
 
@@ -230,7 +230,7 @@ class Stages:
         set_theta(self.stacked, self.fitted.theta[members])
         variance, seen = self.evidence.variance[members], self._seen_by(members, windows)
         initial = fill_in(self.stacked, seen, drawn, found, self.observed, prior.mean, prior.precision, variance, self.max_step)
-        states = self._integrate(self.settings.solver, windows, initial, self.max_step, members)
+        states = self._integrate(self.settings.solver, windows, initial, self.max_step, self.fitted.theta[members])
         self.fitted.states[members] = windows.spread(states, self.fitted.states[members])
         squares = self._squares(windows, states, members) / self.guess.spread.square()
         self.fitted.loss[members] = squares.flatten(1).nanmean(1).sqrt()
@@ -276,19 +276,17 @@ class Stages:
         before: Tensor,
         point: Point,
     ) -> Tensor:
-        """Take over where a stage stands, but for members that follow the record much worse than the stage before; tell who did not."""
-        self.running = None
+        """Take over where a stage stands, but for members that follow the record much worse than the stage before; tell who went well."""
         loss = self._losses(problem, point)
-        self.fitted.n_evaluations += problem.n_evaluations
         went_well = ~_much_worse(loss, before)
         taken, fitted, rows = members[went_well], self.fitted, torch.nonzero(went_well)[:, 0]
-        if not len(taken):
-            return went_well
+        states = self._integrate(self.settings.solver, windows, point.initial[rows], self.max_step, point.theta[rows])
+        self.running = None  # the rest takes no time; a fit that was interrupted before accepts once more
+        fitted.n_evaluations += problem.n_evaluations
         self.evidence.put(taken, evidence.take(rows))
         fitted.theta[taken], fitted.loss[taken], fitted.intervals[taken] = point.theta[rows], loss[rows], intervals
         self.rise[taken] = (loss / before)[rows]
         fitted.max_step[taken], fitted.solver_error[taken], fitted.sampled[taken] = self.max_step, torch.nan, False
-        states = self._integrate(self.settings.solver, windows, point.initial[rows], self.max_step, taken)
         fitted.states[taken] = windows.spread(states, fitted.states[taken])
         fitted.noise[taken] = self.evidence.variance[taken].sqrt()
         converged, not_yet = STATUSES.index("converged"), STATUSES.index("max_iterations")
@@ -325,13 +323,13 @@ class Stages:
         for step in sorted(set(self.fitted.max_step.tolist())):
             group = members[self.fitted.max_step == step]
             initial = windows.pick_initial(self.fitted.states[group])
-            states = self._integrate(self.settings.solver, windows, initial, step, group)[..., list(self.observed)]
+            states = self._integrate(self.settings.solver, windows, initial, step, self.fitted.theta[group])[..., list(self.observed)]
             farthest = states.abs().nan_to_num(torch.inf, posinf=torch.inf).amax((1, 2))
             self.fitted.excursion[group] = (farthest / (largest if len(largest) == 1 else largest[group])).amax(1)
 
-    def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float, members: Tensor) -> Tensor:
-        """States along windows, by the best parameters, from initial states of shape (members, windows, n_states)."""
-        time, inputs, theta = windows.batch.time, windows.batch.inputs, self.fitted.theta[members]
+    def _integrate(self, solver: AbstractSolver, windows: Windows, initial: Tensor, max_step: float, theta: Tensor) -> Tensor:
+        """States along windows, from initial states of shape (members, windows, n_states)."""
+        time, inputs = windows.batch.time, windows.batch.inputs
         with torch.no_grad():
             if isinstance(solver, RungeKuttaSolver):
                 set_theta(self.stacked, theta)
@@ -349,7 +347,8 @@ class Stages:
             # Steps end at the observations: where these are close, a step is no longer than the gap between them.
             solver, step = self.settings.solver, min(float(self.fitted.max_step[group[0]]), self.longest_gap)
             finer, small_step = solver.sharpened(step, REFINEMENT)
-            coarse, fine = (self._integrate(one, windows, initial, h, group) for one, h in ((solver, step), (finer, small_step)))
+            theta = self.fitted.theta[group]
+            coarse, fine = (self._integrate(one, windows, initial, h, theta) for one, h in ((solver, step), (finer, small_step)))
             difference = (coarse - fine)[:, windows.batch.mask.any(-1)][..., list(self.observed)] / self.guess.spread
             self.fitted.solver_error[group] = difference.square().flatten(1).mean(1).sqrt()
 

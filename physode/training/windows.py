@@ -9,7 +9,7 @@ from torch import Tensor
 
 from physode.training.batch import Batch
 
-__all__ = ["Windows", "cut_windows"]
+__all__ = ["Windows", "cut_windows", "typical_intervals"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,38 @@ def cut_windows(batch: Batch, intervals: int) -> Windows:
     columns = first[:, None] + torch.arange(width, device=device)
     column_index = torch.where(columns < lengths[row_index][:, None], columns, -1)
     return Windows(batch.take(row_index, column_index), row_index, column_index)
+
+
+def typical_intervals(time: Tensor, duration: float) -> float:
+    """Count the intervals that a duration holds, parts of them too: the median over the observations that it can start from.
+
+    Observations may come in bursts, as where inputs are sampled a moment after the states, and there may be pauses: the median interval is
+    then far from telling.
+
+    Parameters
+    ----------
+    time : Tensor, shape (batch, observations)
+        Increasing; NaN only at the end.
+    duration : float
+
+    Returns
+    -------
+    float
+        All intervals of the longest trajectory, where the duration is longer than every one of them.
+
+    Examples
+    --------
+    >>> pairs = torch.arange(10.0)[:, None] + torch.tensor([0.0, 0.001])
+    >>> round(typical_intervals(pairs.reshape(1, -1), 3.0))
+    6
+    """
+    last = time.isfinite().sum(1, keepdim=True) - 1
+    known, ends = time.nan_to_num(torch.inf).contiguous(), (time + duration).nan_to_num(torch.inf).contiguous()
+    before = torch.searchsorted(known, ends, right=True) - 1
+    inside = time.isfinite() & (before < last)
+    if not bool(inside.any()):
+        return float(last.max())
+    before = before.minimum(last - 1).clamp(min=0)
+    part = (ends - known.gather(1, before)) / (known.gather(1, before + 1) - known.gather(1, before))
+    counts = before - torch.arange(time.shape[1], device=time.device) + part
+    return float(counts[inside].median())

@@ -117,6 +117,10 @@ def test_a_model_knows_a_record_again_and_scores_another() -> None:
     assert not model.seen(other).any()
     assert model.score(other, warmup=WARMUP) > 0.99
     assert model.seen(select_split(split(record("previous", "sonode", 6, 0), by="time", test=0.5), "test")).all()
+    silent = record("previous", "sonode", 6, 0).copy()
+    silent["force"] = silent["force"].copy()
+    del silent["force"].attrs["interpolation"]  # taken for what it was in the fit, as by predict
+    assert model.seen(silent).all()
 
 
 def test_a_saved_model_keeps_what_its_input_is(tmp_path: Path) -> None:
@@ -131,6 +135,26 @@ def test_an_ensemble_of_a_driven_model_is_made() -> None:
     ds = driven("previous", 2, seed=0).isel(time=slice(0, 30))
     ensemble = physode.Ensemble(physode.NeuralODE(hidden=(2,), max_iterations=2), n_members=2).fit(ds)
     assert dict(ensemble.predict(ds, warmup=10).sizes) == {"seed": 2, "trajectory": 2, "time": 30}
+
+
+def test_inputs_a_moment_after_the_states_leave_the_windows_as_they_are() -> None:
+    """Every second row is then next to the one before, and says nothing of how many make a time constant."""
+    at_once = driven("linear", 2, seed=0, shared=True, step=0.15)
+    clock = np.concatenate([[-0.15], at_once["time"].values, [9.15]])
+    force = at_once["force"].interp(input_time=clock, kwargs={"fill_value": "extrapolate"}).values
+    lengths = []
+    for late in (0.0, 1e-6):
+        ds = physode.from_numpy(
+            at_once["time"].values,
+            np.stack([at_once[name] for name in "xv"], axis=-1),
+            ["x", "v"],
+            inputs={"force": force},
+            input_time=clock + late,
+        )
+        stages = physode.NeuralODE(hidden=(2,), max_iterations=1).fit(ds).result_.history["stage"]
+        lengths.append([int(stage.split()[-1]) for stage in dict.fromkeys(stages) if stage.startswith("windows")])
+    assert len(lengths[0]) == len(lengths[1]) > 2
+    np.testing.assert_allclose(lengths[1], 2 * np.array(lengths[0]), rtol=0.2)
 
 
 def test_windows_of_a_long_record_hold_the_samples_that_they_need_and_no_more() -> None:

@@ -239,3 +239,13 @@ def test_descent_sees_the_same_loss_and_gradient_and_counts_evaluations() -> Non
     assert calls == len(plan.step) * 6 + 1 < many / 2
     for one, other in zip(mine, others, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6 * float(other.abs().max()))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_field_that_runs_away_is_seen_by_its_states_alone() -> None:
+    field = FirstOrderField(2, 0, (4,), "tanh").double()
+    with torch.no_grad():
+        field.net.linear.weight.copy_(300.0 * torch.eye(2))
+    time = torch.arange(200, dtype=torch.float64)[None]
+    states = by_hand(get_solver("rk4")).integrate(field, torch.ones(1, 2, dtype=torch.float64), time, no_inputs, 0.5)
+    assert bool(states[:, 1].isfinite().all()) and not bool(states[:, -1].isfinite().any())

@@ -25,6 +25,7 @@ from physode.training.initial_states import estimate_initial_states
 from physode.training.levenberg_marquardt import Point
 from physode.training.result import OutOfTime, StopFit
 from physode.training.shooting import InitialPrior
+from physode.training.stages import Stages
 from physode.training.windows import cut_windows
 
 
@@ -172,6 +173,24 @@ def test_a_fit_stopped_in_its_warm_start_keeps_the_match() -> None:
     fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"]), report)
     assert fitted.status == "stopped" and fitted.n_iterations == 5 and math.isinf(fitted.loss)
     torch.testing.assert_close(jacobian(vector_field), MATRIX, rtol=0, atol=0.05)
+
+
+def test_a_fit_interrupted_while_it_takes_a_stage_over_keeps_that_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, states = rotation()
+    vector_field = field()
+    stage, calls = Stages._integrate, list[int]()
+
+    def interrupted(self: Stages, *arguments: Any) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 4:  # each stage integrates once to draw its windows, and once to lay its states over the record
+            raise KeyboardInterrupt
+        return stage(self, *arguments)
+
+    monkeypatch.setattr(Stages, "_integrate", interrupted)
+    fitted = fit_one(vector_field, batch, guess_from(states), settings("levenberg-marquardt", SOLVERS["rk4"], max_step=0.05))
+    assert fitted.status == "interrupted" and fitted.intervals == 12
+    runs = SOLVERS["rk4"].integrate(vector_field, fitted.states[:, 0], batch.time[:, :13], batch.inputs, 0.05).detach()
+    torch.testing.assert_close(runs[:, :12], fitted.states[:, :12], rtol=0, atol=1e-10)
 
 
 def test_the_stage_that_judges_best_is_kept_and_what_was_spent_stays_spent() -> None:
