@@ -42,10 +42,27 @@ class _WithInputs(nn.Module):
         return self.start + self.middles[interval]
 
 
+class _OwnClocks(nn.Module):
+    """dz/ds, where s counts the observations of each trajectory, whatever its own time is; one that has ended stands still."""
+
+    def __init__(self, field: AbstractField, inputs: Inputs, time: Tensor) -> None:
+        super().__init__()
+        self.field, self.inputs = field, inputs
+        self.time = time.nan_to_num(-torch.inf).cummax(dim=1).values
+        self.gaps = self.time.diff(dim=1)
+
+    def forward(self, s: Tensor, z: Tensor) -> Tensor:
+        interval = s.detach().floor().long().clamp(0, self.gaps.shape[1] - 1)  # torchdiffeq marks the sides of a stop by the last digit
+        begin, gap = self.time[:, interval], self.gaps[:, interval]
+        time = begin + (s - interval) * gap
+        out: Tensor = self.field(time, z, self.inputs(time[:, None], (begin + 0.5 * gap)[:, None])[:, 0])
+        return gap[:, None].to(out.dtype) * out
+
+
 class _Alone(nn.Module):
     """One trajectory of a batch; the others stay at their initial states."""
 
-    def __init__(self, rate: _WithInputs, row: int, others: Tensor) -> None:
+    def __init__(self, rate: nn.Module, row: int, others: Tensor) -> None:
         super().__init__()
         self.rate, self.row, self.others = rate, row, others
 
@@ -58,7 +75,9 @@ class _Alone(nn.Module):
 
 @dataclass(frozen=True)
 class AdaptiveSolver(AbstractSolver):
-    """A method of torchdiffeq; the whole batch shares one step size and one grid of times after each trajectory's start.
+    """A method of torchdiffeq; the whole batch shares its steps.
+
+    Where trajectories have times of their own, it is integrated in the number of the observation in place of the time.
 
     Attributes
     ----------
@@ -85,21 +104,24 @@ class AdaptiveSolver(AbstractSolver):
             )
         elapsed = time - time[:, :1]
         longest = elapsed[int(time.isfinite().sum(1).argmax())]
-        rounding = 4 * torch.finfo(time.dtype).eps * float(time.nan_to_num(0.0).abs().max())  # of times that count from long ago
-        if float((elapsed - longest).abs().nan_to_num(0.0).max()) > 1e-9 * float(longest.nan_to_num(0.0).max()) + rounding:
-            raise FitError(
-                f"solver {self.method!r} (torchdiffeq) needs the same times for all trajectories, and these differ; "
-                "use a fixed-step solver such as solver='rk4', where each trajectory has steps of its own."
-            )
         valid = longest[longest.isfinite()]
-        with_inputs = _WithInputs(field, inputs, time[:, 0], valid)
-        states = self._try(with_inputs, initial, valid, kinks=field.n_inputs > 0)
+        rounding = 4 * torch.finfo(time.dtype).eps * float(time.nan_to_num(0.0).abs().max())  # of times that count from long ago
+        alike = float((elapsed - longest).abs().nan_to_num(0.0).max()) <= 1e-9 * float(longest.nan_to_num(0.0).max()) + rounding
+        rate: nn.Module = _WithInputs(field, inputs, time[:, 0], valid)
+        if not alike:
+            rate, valid = _OwnClocks(field, inputs, time), torch.arange(len(valid), dtype=time.dtype, device=time.device)
+            if self.gradient == "second-order-adjoint" and torch.is_grad_enabled():
+                raise FitError(
+                    "gradient='second-order-adjoint' needs the same times for all trajectories, or all windows of one, counted from their "
+                    "starts, and these differ; use gradient='adjoint' or 'interpolated-adjoint', which do not."
+                )
+        states = self._try(rate, initial, valid, kinks=field.n_inputs > 0 or not alike)
         if states is None and torch.is_grad_enabled():
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
         if states is None:  # one that runs away must not stop the others
-            alone = [_Alone(with_inputs, row, initial) for row in range(len(initial))]
+            alone = [_Alone(rate, row, initial) for row in range(len(initial))]
             together = len(initial) > 1
-            each = [self._as_far_as_it_goes(rate, initial[k : k + 1], valid, together=together) for k, rate in enumerate(alone)]
+            each = [self._as_far_as_it_goes(one, initial[k : k + 1], valid, together=together) for k, one in enumerate(alone)]
             states = torch.cat(each, dim=1)
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)

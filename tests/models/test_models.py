@@ -183,6 +183,14 @@ def test_every_solver_gradient_and_optimiser_betters_the_warm_start(settings: di
     assert model.result_.loss < 0.7 * start.result_.loss
 
 
+@pytest.mark.parametrize("gradient", ["backprop", "adjoint", "interpolated-adjoint"])
+def test_adaptive_solvers_and_adjoints_take_uneven_records(gradient: str) -> None:
+    time = np.sort(np.random.default_rng(0).uniform(0, 6, 20))  # even one trajectory has windows of different times
+    ds = systems.get("damped-oscillator").simulate(time, n_trajectories=1, seed=0)
+    model = physode.NeuralODE(hidden=(), solver="dopri5", gradient=gradient, optimizer="lbfgs", max_iterations=10).fit(ds)
+    assert model.score(ds) > 0.999
+
+
 def test_the_initial_velocity_can_be_learned_from_the_initial_position(tmp_path) -> None:
     system, time = systems.get("pendulum"), np.linspace(0.0, 4.0, 41)
     angles = np.linspace(-1.2, 1.2, 12)

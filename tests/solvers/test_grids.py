@@ -10,7 +10,7 @@ from known_fields import Explosion, Linear, Oscillator, no_inputs
 from torch import Tensor
 
 from physode.errors import DataError, FitError, UnknownNameError
-from physode.fields import HamiltonianField
+from physode.fields import HamiltonianField, SecondOrderField
 from physode.solvers import SOLVERS, get_solver
 from physode.solvers.adaptive import ADAPTIVE, AdaptiveSolver
 from physode.solvers.fixed import RungeKuttaSolver
@@ -84,10 +84,23 @@ def test_an_adaptive_solver_repeats_the_last_state_where_a_trajectory_has_ended(
     torch.testing.assert_close(padded[:, 4:], states[:, 3:].expand(-1, 2, -1), rtol=0, atol=0)
 
 
-def test_an_adaptive_solver_refuses_trajectories_with_times_of_their_own() -> None:
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_an_adaptive_solver_takes_trajectories_with_times_of_their_own(method: str) -> None:
+    time = torch.tensor([[1.0, 1.5, 2.5, 3.0], [4.0, 4.6, 4.7, math.nan]], dtype=torch.float64)
+    tolerance = {"adaptive_heun": 1e-5, "bosh3": 1e-6}.get(method, 1e-9)
+    initial = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    with torch.no_grad():
+        states = AdaptiveSolver(method, rtol=tolerance, atol=tolerance / 100).integrate(Oscillator(), initial, time, no_inputs, 0.1)
+    first, second = time[0] - 1, (time[1] - 4).nan_to_num(0.7)
+    torch.testing.assert_close(states[0], torch.stack([torch.cos(first), -torch.sin(first)], dim=1), rtol=0, atol=30 * tolerance)
+    torch.testing.assert_close(states[1], torch.stack([torch.sin(second), torch.cos(second)], dim=1), rtol=0, atol=30 * tolerance)
+
+
+def test_the_second_order_adjoint_wants_the_same_times() -> None:
     time = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.6, 1.0]], dtype=torch.float64)
-    with pytest.raises(FitError, match=r"solver 'dopri5' \(torchdiffeq\) needs the same times for all trajectories.*solver='rk4'"):
-        SOLVERS["dopri5"].integrate(Oscillator(), torch.zeros(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
+    field = SecondOrderField(2, 0, (2,), "tanh").double()
+    with pytest.raises(FitError, match=r"'second-order-adjoint' needs the same times .*; use gradient='adjoint' or 'interpolated-adjoint'"):
+        get_solver("dopri5", "second-order-adjoint").integrate(field, torch.zeros(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
 
 
 def test_clocks_that_differ_by_the_rounding_of_their_start_are_one() -> None:
