@@ -214,6 +214,16 @@ def test_a_model_is_compared_with_the_theory_up_to_a_scale():
     assert float(anode_theory(other, record).r2) < 0.9
 
 
+def test_a_start_that_a_prior_holds_near_zero_counts_as_zero():
+    system, record = damped_sinusoids()
+    form = anode_theory(system, record).augmented_theory.values
+    held = Fitted(system, {"x": (record.x.values, POSITION), "augmented_1": (form + 1e-4 * form.std(), AUGMENTED)})
+    assert float(anode_theory(held, record).r2) > 0.999
+    off = Fitted(system, {"x": (record.x.values, POSITION), "augmented_1": (form + 1e-2 * form.std(), AUGMENTED)})
+    with pytest.raises(DataError, match="does not start at zero"):
+        anode_theory(off, record)
+
+
 def test_what_has_no_theory_is_told():
     system, record = damped_sinusoids()
     shifted = Fitted(system, {"x": (record.x.values, POSITION), "augmented_1": (record.x.values + 1, AUGMENTED)})
