@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from physode import models
 from physode.comparison import CellStore
@@ -60,6 +61,30 @@ def test_readme_tells_every_published_number(name):
     config = json.loads((ROOT / "studies" / name / "config.json").read_text(encoding="utf-8"))
     missing = [entry for entry in config["published"] if f"{entry['value']}" not in text]
     assert not missing
+
+
+def with_gaps(method):
+    """Lose every second time of what a model predicts."""
+
+    def lose(*args, **kwargs):
+        found = method(*args, **kwargs)
+        return found.where(xr.DataArray(np.arange(found.sizes["time"]) % 2 == 0, dims="time"))
+
+    return lose
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_number_of_a_gate_leaves_out_what_was_lost(runner, name, monkeypatch):
+    config = runner.load_config(name)
+    settings = runner.load_config(name, quick=True)["settings"]
+    for label, given in config["models"].items():
+        hyperparameters = given | {"hidden": [4], "max_iterations": 1}
+        model = models.get(hyperparameters.pop("model"), **hyperparameters)
+        for method in ("predict", "simulate"):
+            monkeypatch.setattr(type(model), method, with_gaps(getattr(type(model), method)))
+        found = runner._load_run(ROOT / "studies" / name)(settings, model, 0)
+        gated = {gate["number"] for gate in config["gates"] if gate["model"] == label} - {"seconds"}
+        assert not [number for number in gated if np.isfinite(found[number])]
 
 
 RUN = """
