@@ -89,9 +89,10 @@ def run_study(
     config = load_config(name, quick=quick)
     directory = Path("runs") / f"study-{name}" if directory is None else Path(directory)
     store = CellStore(directory / "cells")
+    seeds = config["seeds"] if seeds is None else seeds
     jobs = {}
     for label, given in config["models"].items():
-        for seed in range(config["seeds"] if seeds is None else seeds):
+        for seed in range(seeds):
             cell = _cell_config(name, config["settings"], given, seed)
             jobs[label, seed] = Job(f"{label}-{seed}", cell, run_cell, (str(ROOT / name), cell, str(store.root)))
     outcomes = fill_store(store, list(jobs.values()), workers=workers, progress=progress)
@@ -106,7 +107,7 @@ def run_study(
     if not rows:
         raise PhysodeError(f"every fit of the study {name} failed; the first: {failures[0]}")
     numbers = pd.DataFrame(rows)
-    table = "\n".join([config["title"], config["source"], "", _table(config, numbers, quick), *failures])
+    table = "\n".join([config["title"], config["source"], "", _table(config, numbers, seeds, quick), *failures])
     for file, text in (("numbers.csv", numbers.to_csv(index=False)), ("table.txt", table + "\n")):
         with atomic_path(directory / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -149,27 +150,27 @@ def _load_run(folder: Path) -> Callable[[dict[str, Any], Any, int], Mapping[str,
     return run
 
 
-def _table(config: Mapping[str, Any], numbers: pd.DataFrame, quick: bool) -> str:
-    """Set reached beside published numbers: median over the seeds, smallest and largest, and whether the gate is kept."""
+def _table(config: Mapping[str, Any], numbers: pd.DataFrame, seeds: int, quick: bool) -> str:
+    """Set reached beside published numbers: median over the fits that have one, smallest and largest, and whether the gate is kept."""
     published = {(entry["model"], entry["number"]): float(entry["value"]) for entry in config["published"]}
     gates = {(entry["model"], entry["number"]): entry for entry in config["gates"]}
-    rows = [["model", "number", "reached", "smallest", "largest", "published", "gate", "kept"]]
-    for label, group in numbers.groupby("model", sort=False):
+    rows = [["model", "number", "fits", "reached", "smallest", "largest", "published", "gate", "kept"]]
+    for label in config["models"]:
         for name in numbers.columns.drop(["model", "seed"]):
-            values, key = group[name].to_numpy(dtype=float), (str(label), str(name))
-            if np.isnan(values).all() and key not in gates:
+            key, values = (label, str(name)), numbers.loc[numbers["model"] == label, name].dropna().to_numpy(dtype=float)
+            if not len(values) and key not in gates and key not in published:
                 continue
-            gate, kept = ("", "") if quick or key not in gates else _judge(values, gates[key])
+            reached = [number(float(summary(values))) if len(values) else "-" for summary in (np.median, np.min, np.max)]
+            gate = ["", ""] if quick or key not in gates else _judge(values, gates[key], seeds)
             known = number(published[key]) if key in published else ""
-            rows.append(
-                [*key, number(float(np.median(values))), number(float(values.min())), number(float(values.max())), known, gate, kept]
-            )
+            rows.append([*key, f"{len(values)}/{seeds}", *reached, known, *gate])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def _judge(values: np.ndarray, gate: Mapping[str, Any]) -> tuple[str, str]:
+def _judge(values: np.ndarray, gate: Mapping[str, Any], seeds: int) -> list[str]:
+    """Count the seeds that keep a gate; a fit that failed and a run that was lost, whose number is not finite, keep none."""
     below = "below" in gate
     limit = float(gate["below"] if below else gate["above"])
-    kept = int((values < limit).sum() if below else (values > limit).sum())
-    return f"{'<' if below else '>'} {limit:g}", f"{kept}/{len(values)}"
+    kept = np.isfinite(values) & (values < limit if below else values > limit)
+    return [f"{'<' if below else '>'} {limit:g}", f"{kept.sum()}/{seeds}"]

@@ -127,9 +127,9 @@ def log(toy):
 def test_numbers_are_set_beside_the_published_ones(runner, toy, tmp_path):
     table = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)
     rows = [line.split() for line in table.splitlines()[3:]]
-    assert rows[0] == ["model", "number", "reached", "smallest", "largest", "published", "gate", "kept"]
-    assert rows[1] == ["small", "error", "0.0015", "0.001", "0.002", "0.0029", "<", "0.0015", "1/2"]
-    assert rows[2] == ["small", "power", "3", "3", "3", ">", "2", "2/2"]
+    assert rows[0] == ["model", "number", "fits", "reached", "smallest", "largest", "published", "gate", "kept"]
+    assert rows[1] == ["small", "error", "2/2", "0.0015", "0.001", "0.002", "0.0029", "<", "0.0015", "1/2"]
+    assert rows[2] == ["small", "power", "2/2", "3", "3", "3", ">", "2", "2/2"]
     assert (tmp_path / "out" / "table.txt").read_text() == table + "\n"
     assert (tmp_path / "out" / "numbers.csv").read_text().splitlines() == [
         "model,seed,error,power",
@@ -138,11 +138,26 @@ def test_numbers_are_set_beside_the_published_ones(runner, toy, tmp_path):
     ]
 
 
-def test_a_gate_stays_where_every_seed_was_lost(runner, toy):
-    lost = pd.DataFrame({"model": ["small", "small"], "seed": [0, 1], "error": [np.nan, np.nan], "power": [3.0, np.nan], "other": np.nan})
-    rows = [line.split() for line in runner._table(runner.load_config("toy"), lost, False).splitlines()]
-    assert [row[1] for row in rows[1:]] == ["error", "power"]
-    assert rows[1][2] == "nan" and [row[-1] for row in rows[1:]] == ["0/2", "1/2"]
+def test_a_gate_counts_every_seed_asked_for(runner, toy, tmp_path):
+    config = json.loads((toy / "config.json").read_text())
+    config["models"]["unlucky"] = {"model": "node", "hidden": [8]}
+    config["gates"].append({"model": "unlucky", "number": "error", "below": 1.0})
+    (toy / "config.json").write_text(json.dumps(config))
+    (toy / "run.py").write_text(RUN.replace("if seed == 2", "if seed == 2 or model.hidden == (8,)"))
+    table = runner.run_study("toy", seeds=3, directory=tmp_path / "out", workers=1, progress=False)
+    rows = [line.split() for line in table.splitlines()[4:7]]
+    assert rows[0] == ["small", "error", "2/3", "0.0015", "0.001", "0.002", "0.0029", "<", "0.0015", "1/3"]
+    assert rows[1] == ["small", "power", "2/3", "3", "3", "3", ">", "2", "2/3"]
+    assert rows[2] == ["unlucky", "error", "0/3", "-", "-", "-", "<", "1", "0/3"]
+
+
+def test_what_is_not_finite_keeps_no_gate_and_hides_no_seed(runner, toy):
+    lost = {"error": [np.nan, np.inf, 0.001], "power": [3.0, np.inf, np.nan], "other": np.nan}
+    numbers = pd.DataFrame({"model": "small", "seed": [0, 1, 2]} | lost)
+    rows = [line.split() for line in runner._table(runner.load_config("toy"), numbers, 3, False).splitlines()]
+    assert rows[1] == ["small", "error", "2/3", "inf", "0.001", "inf", "0.0029", "<", "0.0015", "1/3"]
+    assert rows[2] == ["small", "power", "2/3", "inf", "3", "inf", ">", "2", "1/3"]
+    assert len(rows) == 3
 
 
 def test_what_is_finished_is_not_run_again(runner, toy, tmp_path):
