@@ -17,7 +17,7 @@ from physode.comparison import CellStore
 from physode.comparison.fill import Job, fill_store
 from physode.comparison.identity import code_digest, config_id
 from physode.comparison.overview import number
-from physode.errors import FileFormatError, PhysodeError, unknown_name
+from physode.errors import ExistsError, FileFormatError, PhysodeError, unknown_name
 from physode.files import atomic_path, sha256
 
 __all__ = ["ROOT", "load_config", "run_study", "studies"]
@@ -32,7 +32,7 @@ def studies() -> dict[str, str]:
 
 
 def load_config(name: str, *, quick: bool = False) -> dict[str, Any]:
-    """Read the configuration of a study, with what ``--quick`` replaces.
+    """Read the configuration of a study, with what ``--quick`` replaces; a quick one is held against nothing.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def load_config(name: str, *, quick: bool = False) -> dict[str, Any]:
         config["seeds"] = small.get("seeds", config["seeds"])
         config["settings"] = config["settings"] | small.get("settings", {})
         config["models"] = {label: given | small.get("models", {}) for label, given in config["models"].items()}
+        config |= {"title": f"{config['title']} (quick)", "published": [], "gates": []}
     return config
 
 
@@ -73,9 +74,10 @@ def run_study(
     quick : bool, default False
         Whether to run the small version; its numbers are not held against the published ones.
     seeds : int, optional
-        How many seeds, instead of what the study says.
+        How many seeds, instead of what the study says; the tables are then ``numbers-seeds-N.csv`` and ``table-seeds-N.txt``, beside
+        those of the whole study.
     directory : path, optional
-        Where cells and tables are kept; default ``runs/study-NAME`` in the current folder.
+        Where cells and tables are kept; default ``runs/study-NAME``, or ``runs/study-NAME-quick``, in the current folder.
     workers : int, optional
         Number of processes; default one per core.
     progress : bool, optional
@@ -83,13 +85,17 @@ def run_study(
 
     Raises
     ------
+    ExistsError
+        If the table of another study, or of a quick one and this is not, would be replaced.
     PhysodeError
         If every fit failed.
     """
     config = load_config(name, quick=quick)
-    directory = Path("runs") / f"study-{name}" if directory is None else Path(directory)
-    store = CellStore(directory / "cells")
+    directory = Path("runs") / f"study-{name}{'-quick' if quick else ''}" if directory is None else Path(directory)
+    suffix = "" if seeds in (None, config["seeds"]) else f"-seeds-{seeds}"
     seeds = config["seeds"] if seeds is None else seeds
+    _check_replaceable(directory / f"table{suffix}.txt", config["title"])
+    store = CellStore(directory / "cells")
     jobs = {}
     for label, given in config["models"].items():
         for seed in range(seeds):
@@ -107,8 +113,8 @@ def run_study(
     if not rows:
         raise PhysodeError(f"every fit of the study {name} failed; the first: {failures[0]}")
     numbers = pd.DataFrame(rows)
-    table = "\n".join([config["title"], config["source"], "", _table(config, numbers, seeds, quick), *failures])
-    for file, text in (("numbers.csv", numbers.to_csv(index=False)), ("table.txt", table + "\n")):
+    table = "\n".join([config["title"], config["source"], "", _table(config, numbers, seeds), *failures])
+    for file, text in ((f"numbers{suffix}.csv", numbers.to_csv(index=False)), (f"table{suffix}.txt", table + "\n")):
         with atomic_path(directory / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return table
@@ -124,6 +130,12 @@ def run_cell(folder: str, cell: Mapping[str, Any], root: str, notify: Callable[[
     found = _load_run(Path(folder))(dict(cell["settings"]), model, cell["seed"])
     with store.publish(cell) as temporary:
         (temporary / _NUMBERS).write_text(json.dumps({name: float(value) for name, value in found.items()}), encoding="utf-8")
+
+
+def _check_replaceable(table: Path, title: str) -> None:
+    """Raise if a table is there that tells something else."""
+    if table.exists() and (found := table.read_text(encoding="utf-8").partition("\n")[0]) != title:
+        raise ExistsError(f"{table} holds {found!r}, and this is {title!r}; choose another folder (-o), or move it away.")
 
 
 def _cell_config(name: str, settings: Mapping[str, Any], given: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -150,7 +162,7 @@ def _load_run(folder: Path) -> Callable[[dict[str, Any], Any, int], Mapping[str,
     return run
 
 
-def _table(config: Mapping[str, Any], numbers: pd.DataFrame, seeds: int, quick: bool) -> str:
+def _table(config: Mapping[str, Any], numbers: pd.DataFrame, seeds: int) -> str:
     """Set reached beside published numbers: median over the fits that have one, smallest and largest, and whether the gate is kept."""
     published = {(entry["model"], entry["number"]): float(entry["value"]) for entry in config["published"]}
     gates = {(entry["model"], entry["number"]): entry for entry in config["gates"]}
@@ -161,7 +173,7 @@ def _table(config: Mapping[str, Any], numbers: pd.DataFrame, seeds: int, quick: 
             if not len(values) and key not in gates and key not in published:
                 continue
             reached = [number(float(summary(values))) if len(values) else "-" for summary in (np.median, np.min, np.max)]
-            gate = ["", ""] if quick or key not in gates else _judge(values, gates[key], seeds)
+            gate = _judge(values, gates[key], seeds) if key in gates else ["", ""]
             known = number(published[key]) if key in published else ""
             rows.append([*key, f"{len(values)}/{seeds}", *reached, known, *gate])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

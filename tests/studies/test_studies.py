@@ -14,7 +14,7 @@ import xarray as xr
 
 from physode import models
 from physode.comparison import CellStore
-from physode.errors import FileFormatError, PhysodeError, UnknownNameError
+from physode.errors import ExistsError, FileFormatError, PhysodeError, UnknownNameError
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "studies").glob("*/config.json"))
@@ -154,7 +154,7 @@ def test_a_gate_counts_every_seed_asked_for(runner, toy, tmp_path):
 def test_what_is_not_finite_keeps_no_gate_and_hides_no_seed(runner, toy):
     lost = {"error": [np.nan, np.inf, 0.001], "power": [3.0, np.inf, np.nan], "other": np.nan}
     numbers = pd.DataFrame({"model": "small", "seed": [0, 1, 2]} | lost)
-    rows = [line.split() for line in runner._table(runner.load_config("toy"), numbers, 3, False).splitlines()]
+    rows = [line.split() for line in runner._table(runner.load_config("toy"), numbers, 3).splitlines()]
     assert rows[1] == ["small", "error", "2/3", "inf", "0.001", "inf", "0.0029", "<", "0.0015", "1/3"]
     assert rows[2] == ["small", "power", "2/3", "inf", "3", "inf", ">", "2", "1/3"]
     assert len(rows) == 3
@@ -166,11 +166,33 @@ def test_what_is_finished_is_not_run_again(runner, toy, tmp_path):
     again = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=3)
     assert log(toy) == ["node (4,) 0", "node (4,) 1", "node (4,) 2"]
     assert "small-2 failed: RuntimeError: no luck" in again
-    runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, quick=True)
-    assert log(toy)[-1] == "node (2,) 0"
     (toy / "run.py").write_text(RUN + "# changed\n")
     runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, seeds=1)
-    assert log(toy)[-1] == "node (4,) 0" and len(log(toy)) == 5
+    assert log(toy)[-1] == "node (4,) 0" and len(log(toy)) == 4
+
+
+def test_a_table_is_not_lost_to_a_smaller_one(runner, toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner.run_study("toy", workers=1, progress=False)
+    full = {file: (tmp_path / "runs" / "study-toy" / file).read_text() for file in ("table.txt", "numbers.csv")}
+    one = runner.run_study("toy", workers=1, progress=False, seeds=1)
+    small = runner.run_study("toy", workers=1, progress=False, quick=True)
+    assert log(toy)[2:] == ["node (2,) 0"]
+    assert full == {file: (tmp_path / "runs" / "study-toy" / file).read_text() for file in full}
+    assert (tmp_path / "runs" / "study-toy" / "table-seeds-1.txt").read_text() == one + "\n"
+    assert (tmp_path / "runs" / "study-toy" / "numbers-seeds-1.csv").read_text().splitlines()[1:] == ["small,0,0.001,3.0"]
+    assert (tmp_path / "runs" / "study-toy-quick" / "table.txt").read_text() == small + "\n"
+    with pytest.raises(ExistsError, match=r"study-toy/table.txt holds 'A toy', and this is 'A toy \(quick\)'; choose another folder"):
+        runner.run_study("toy", directory=Path("runs/study-toy"), workers=1, progress=False, quick=True)
+
+
+def test_a_quick_study_is_held_against_nothing(runner, toy, tmp_path):
+    lines = runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False, quick=True).splitlines()
+    assert lines[0] == "A toy (quick)"
+    assert [line.split() for line in lines[4:]] == [
+        ["small", "error", "1/1", "0.001", "0.001", "0.001"],
+        ["small", "power", "1/1", "1", "1", "1"],
+    ]
 
 
 def test_a_damaged_cell_is_run_again(runner, toy, tmp_path):
