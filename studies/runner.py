@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +88,8 @@ def run_study(
     ------
     ExistsError
         If the table of another study, or of a quick one and this is not, would be replaced.
+    OSError
+        If the folder cannot be made or written; then nothing is fitted.
     PhysodeError
         If every fit failed.
     """
@@ -96,6 +99,10 @@ def run_study(
     seeds = config["seeds"] if seeds is None else seeds
     _check_replaceable(directory / f"table{suffix}.txt", config["title"])
     store = CellStore(directory / "cells")
+    for folder in (directory, store.root):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # raises what writing would, before the fits
+            pass
     jobs = {}
     for label, given in config["models"].items():
         for seed in range(seeds):

@@ -217,3 +217,12 @@ def test_when_every_fit_fails_it_says_so(runner, toy, tmp_path):
     (toy / "run.py").write_text("def run(settings, model, seed):\n    raise ValueError('always')\n")
     with pytest.raises(PhysodeError, match="every fit of the study toy failed; the first: small-0 failed: ValueError: always"):
         runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)
+
+
+@pytest.mark.parametrize("blocked", ["out", "out/cells"])
+def test_a_folder_that_cannot_be_written_is_told_before_the_fits(runner, toy, tmp_path, blocked):
+    (tmp_path / blocked).parent.mkdir(exist_ok=True)
+    (tmp_path / blocked).touch()
+    with pytest.raises(OSError, match=blocked):
+        runner.run_study("toy", directory=tmp_path / "out", workers=1, progress=False)
+    assert not (toy.parents[1] / "log").exists()
