@@ -29,7 +29,7 @@ def atomic_path(target: str | os.PathLike[str], *, overwrite: bool = True) -> It
     ------
     pathlib.Path
         A path in the same folder, with the same suffix. On success it is flushed to disk and renamed in one step; on any
-        exception, KeyboardInterrupt included, it is removed and `target` is left as it was.
+        exception, KeyboardInterrupt included, it is removed and `target` is left as it was; an OSError then names `target`.
 
     Raises
     ------
@@ -56,8 +56,10 @@ def atomic_path(target: str | os.PathLike[str], *, overwrite: bool = True) -> It
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):  # a full disk names none
+            error.filename = str(target)
         raise
     folder = os.open(target.parent, os.O_RDONLY)
     try:

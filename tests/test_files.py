@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, error: type[BaseE
     assert entries(tmp_path) == (["a.txt"] if old else [])
     if old:
         assert target.read_text() == old
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path, number: int) -> None:
+    target = tmp_path / "a.txt"
+    with pytest.raises(OSError, match=re.escape(f"{os.strerror(number)}: '{target}'") + "$") as caught, atomic_path(target) as temporary:
+        raise OSError(number, os.strerror(number), *([str(temporary)] if number == errno.EACCES else []))
+    assert caught.value.errno == number
+    with pytest.raises(FileNotFoundError, match="No such file or directory: '/nowhere'"), atomic_path(target):
+        Path("/nowhere").read_bytes()
 
 
 def test_a_block_that_wrote_nothing_is_told_and_leaves_nothing(tmp_path: Path) -> None:
