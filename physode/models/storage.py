@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from physode.errors import FileFormatError
@@ -25,7 +25,7 @@ from physode.models.scaling import Scaling
 from physode.solvers import get_solver
 from physode.training.result import FitResult
 
-__all__ = ["load", "save"]
+__all__ = ["load", "model_bytes", "save"]
 
 FORMAT = "physode-model/1"
 _SCALING = ("mean", "scale", "input_mean", "input_scale")
@@ -48,6 +48,12 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
     """
     if not Path(path).parent.is_dir():
         raise FileFormatError(f"{path} cannot be written: there is no folder {Path(path).parent}; make it first.")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(model_bytes(model))
+
+
+def model_bytes(model: AbstractModel) -> bytes:
+    """Give a fitted model as the bytes of its file."""
     dynamics = model._fitted()
     tensors: dict[str, Tensor] = {f"field.{name}": value.contiguous() for name, value in dynamics.field.state_dict().items()}
     if dynamics.start is not None:
@@ -64,8 +70,7 @@ def save(model: AbstractModel, path: str | os.PathLike[str]) -> None:
         "max_step": dynamics.max_step,
         "result": asdict(model.result_),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"physode": json.dumps(about)})
+    return tensor_bytes(tensors, metadata={"physode": json.dumps(about)})
 
 
 @torch.inference_mode(False)

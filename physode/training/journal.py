@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from physode.errors import CheckpointWarning, FileFormatError, PhysodeError
@@ -98,8 +98,8 @@ class Journal:
         }
         try:
             with atomic_path(self.path) as temporary:
-                save_file(tensors, temporary, metadata={"physode": json.dumps(about)})
-        except (OSError, SafetensorError) as error:
+                temporary.write_bytes(tensor_bytes(tensors, metadata={"physode": json.dumps(about)}))
+        except OSError as error:
             warnings.warn(f"the checkpoint {self.path} could not be written ({error}); the fit goes on.", CheckpointWarning, stacklevel=2)
         self.written = clock.monotonic()
 

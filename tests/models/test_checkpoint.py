@@ -200,3 +200,15 @@ def test_a_checkpoint_that_can_no_longer_be_written_costs_a_warning_and_not_the_
     with pytest.warns(CheckpointWarning, match="could not be written .* the fit goes on"):
         model = fit(record, {"max_iterations": 1}, checkpoint=folder / "fit", callback=remove)
     assert torch.equal(get_theta(model.module_), get_theta(fit(record, {"max_iterations": 1}).module_))
+
+
+def test_a_full_disk_costs_a_warning_and_not_the_fit(record: xr.Dataset, tmp_path: Path, full_disk: None) -> None:
+    with pytest.warns(CheckpointWarning, match=r"the checkpoint .*fit could not be written \(.*No space left on device.* the fit goes on"):
+        fit(record, {"max_iterations": 1}, checkpoint=tmp_path / "fit")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_has_the_usual_permissions(record: xr.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("")
+    fit(record, {"max_iterations": 1}, checkpoint=tmp_path / "fit")
+    assert (tmp_path / "fit").stat().st_mode == (tmp_path / "usual").stat().st_mode

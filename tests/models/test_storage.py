@@ -101,6 +101,18 @@ def test_a_fitted_model_can_be_copied_and_sent_to_a_process(name: str) -> None:
     np.testing.assert_array_equal(model.rhs(0.0, z), expected)
 
 
+def test_a_model_file_has_the_usual_permissions(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("")
+    assert saved.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(saved: Path, tmp_path: Path, full_disk: None) -> None:
+    model = physode.load(saved)
+    with pytest.raises(OSError, match=r"No space left on device: .*model.safetensors"):
+        model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_not_there(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="cannot be written: there is no folder .*nowhere; make it first"):
         physode.load(saved).save(tmp_path / "nowhere" / "model.safetensors")
