@@ -308,6 +308,13 @@ def test_lyapunov_of_a_system(run):
     assert "Lyapunov exponents of harmonic-oscillator [s-1], with standard errors" in shown and "mean divergence" in shown
 
 
+def test_a_full_disk_is_told_and_nothing_half_written_is_left(run, tmp_path, full_disk):
+    oscillation(tmp_path)
+    assert "No space left on device: 'a.nc'" in refused(run, "simulate", "pendulum", "--points", "5", "-o", "a.nc")
+    assert "No space left on device: 'out/training.csv'" in refused(run, "fit", "run.csv", "--model", "node", "-o", "out")
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"run.csv", "files.json"}
+
+
 def test_when_every_fit_fails_the_status_says_so(run, tmp_path, monkeypatch):
     monkeypatch.setattr("physode.models.base.train", lambda *_, **__: (_ for _ in ()).throw(FitError("it cannot be; try another")))
     told = run("compare", "pendulum", "--models", "node,hnn", *QUICK, "-o", "out", code=1)

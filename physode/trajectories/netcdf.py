@@ -15,7 +15,7 @@ from physode.files import atomic_path
 from physode.trajectories.attributes import plain_attributes
 from physode.trajectories.structure import check_structure
 
-__all__ = ["read", "write"]
+__all__ = ["read", "record_bytes", "write"]
 
 
 def write(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -54,11 +54,23 @@ def write(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = Fal
     >>> trajectories.read(trajectories.write(ds, path)).identical(ds)
     True
     """
-    check_structure(ds)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileFormatError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
-    clean = ds.drop_encoding()
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(record_bytes(ds))
+    return path
+
+
+def record_bytes(ds: xr.Dataset) -> bytes:
+    """Give a record as the bytes of a netCDF file: made in memory, since HDF5 crashes the process where a disk is full.
+
+    Raises
+    ------
+    DataError
+        If the record does not have the form of the data contract.
+    """
+    clean = check_structure(ds).drop_encoding()
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in clean.variables.items():
         if variable.dtype.kind == "f":
@@ -66,9 +78,7 @@ def write(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = Fal
         if variable.dtype.kind in "fi" and variable.size:
             # HDF5 keeps checksums of chunks only, so the whole variable is one chunk or a few.
             encoding.setdefault(name, {}).update({"fletcher32": True, "chunksizes": variable.shape} if variable.ndim else {})
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        clean.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-    return path
+    return bytes(clean.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 
 def read(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -68,16 +68,32 @@ def test_a_file_is_not_overwritten_unasked(regular: xr.Dataset, irregular: xr.Da
 def test_a_failed_write_leaves_the_old_file(regular: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(regular, tmp_path / "a.nc")
 
-    def broken(self: xr.Dataset, target: Path, **options: object) -> None:
-        target.write_bytes(b"half")
+    def broken(target: Path, content: bytes) -> None:
+        target.touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(KeyboardInterrupt):
         write(regular, path, overwrite=True)
     monkeypatch.undo()
     xr.testing.assert_identical(read(path), regular)
     assert [file.name for file in tmp_path.iterdir()] == ["a.nc"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(regular: xr.Dataset, tmp_path: Path, full_disk: None) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: .*/a.nc'"):
+        write(regular, tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_hdf5_never_writes_to_a_disk_itself(regular: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = xr.Dataset.to_netcdf
+
+    def in_memory(self: xr.Dataset, path: None = None, **options: object) -> object:
+        return whole(self, path, **options) if path is None else pytest.fail(f"{path} was handed to HDF5, which crashes on a full disk")
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", in_memory)
+    xr.testing.assert_identical(read(write(regular, tmp_path / "a.nc")), regular)
 
 
 def test_what_is_no_record_is_not_written(regular: xr.Dataset, tmp_path: Path) -> None:
