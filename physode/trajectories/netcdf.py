@@ -17,6 +17,8 @@ from physode.trajectories.structure import check_structure
 
 __all__ = ["read", "record_bytes", "write"]
 
+_FILL_NAMES = ("_FillValue", "missing_value")
+
 
 def write(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a record to a netCDF file, completely or not at all.
@@ -92,7 +94,7 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        What was written, bit for bit.
+        What was written, bit for bit; NaN for the fill values of other files.
 
     Raises
     ------
@@ -124,8 +126,10 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
         ) from error
     ds = raw.drop_encoding()
     ds.attrs = plain_attributes(ds.attrs)
-    for name, variable in ds.variables.items():
-        ds[name].attrs = plain_attributes(variable.attrs)
+    for name in ds.variables:
+        ds[name].attrs = plain_attributes(ds[name].attrs)
+        if ds[name].dtype.kind == "f":  # a fill value of labels, or of packed numbers, is no number of the record: it is told below
+            ds[name] = _unfilled(ds[name])
     for name in ("trajectory", "split"):
         if name in ds.coords and ds[name].dtype.kind in "OT":
             ds = ds.assign_coords({name: (ds[name].dims, np.array(ds[name].values.tolist(), dtype=str), ds[name].attrs)})
@@ -133,3 +137,11 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
         return check_structure(ds)
     except DataError as error:
         raise FileFormatError(f"{path} is a netCDF file, but not a record of physode: {error}") from error
+
+
+def _unfilled(variable: xr.DataArray) -> xr.DataArray:
+    """Put NaN for the fill values that a file names, as xarray's own files do for every float, and leave their names out."""
+    told = [name for name in _FILL_NAMES if not isinstance(variable.attrs.get(name, ""), str)]
+    fills = [value for name in told for value in np.atleast_1d(variable.attrs.pop(name))]
+    filled = np.isin(variable.values, np.array(fills, dtype=variable.dtype))
+    return variable.where(~filled) if filled.any() else variable

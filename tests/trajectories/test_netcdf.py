@@ -43,6 +43,35 @@ def test_times_stay_numbers_for_xarray_too(regular: xr.Dataset, tmp_path: Path, 
         np.testing.assert_array_equal(plain["x"].values, ds["x"].values)
 
 
+@pytest.mark.parametrize("kind", ["regular", "irregular"])
+def test_files_that_xarray_wrote_are_read(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    ds = request.getfixturevalue(kind)
+    ds.to_netcdf(tmp_path / "own.nc", engine="h5netcdf")
+    xr.testing.assert_identical(read(tmp_path / "own.nc"), ds)
+    with xr.open_dataset(write(ds, tmp_path / "a.nc"), engine="h5netcdf") as opened:
+        opened.to_netcdf(tmp_path / "again.nc", engine="h5netcdf")
+    xr.testing.assert_identical(read(tmp_path / "again.nc"), ds)
+
+
+def test_fill_values_are_missing_values(regular: xr.Dataset, tmp_path: Path) -> None:
+    holes = regular["x"].copy(data=[[1.0, np.nan, 3.0, np.nan], [-0.0, 5.0, 6.0, 7.0]])
+    filled = holes.copy(data=[[1.0, 1e20, 3.0, -999.0], [-0.0, 5.0, 6.0, 7.0]]).assign_attrs(missing_value=[-999.0, -99.0])
+    regular.assign(x=filled).to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={"x": {"_FillValue": 1e20}})
+    back = read(tmp_path / "a.nc")
+    assert back["x"].values.tobytes() == holes.values.tobytes()
+    assert back["x"].attrs == regular["x"].attrs
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("trajectory", {"_FillValue": -1}), ("x", {"dtype": "int16", "scale_factor": 0.1, "_FillValue": -1}), ("x", {"scale_factor": 0.1})],
+)
+def test_labels_and_packed_numbers_are_not_unpacked_without_a_word(regular: xr.Dataset, tmp_path: Path, name: str, encoding: dict) -> None:
+    regular.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={name: encoding})
+    with pytest.raises(FileFormatError, match=f"'{name}' has the attribute '(_FillValue|scale_factor)', a name that netCDF keeps"):
+        read(tmp_path / "a.nc")
+
+
 def test_encodings_of_other_files_do_no_harm(regular: xr.Dataset, tmp_path: Path) -> None:
     ds = regular.copy()
     ds["x"].encoding = {"dtype": "int8", "scale_factor": 100.0, "_FillValue": 0}
