@@ -65,6 +65,7 @@ def fit_model(
     from physode.cli.data import CsvColumns, Simulation, load_record
     from physode.cli.writing import FILES, write_fit
     from physode.comparison import ResultFolder
+    from physode.trajectories import state_names
 
     folder = ResultFolder(output, force=force)
     estimator = models.get(model)
@@ -72,6 +73,7 @@ def fit_model(
     how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
     record = load_record(data, columns, how)
     folder.prepare(FILES)
+    typer.echo(f"states: {', '.join(state_names(record))}")
     estimator.fit(record, seed=seed, progress=True)
     result = estimator.result_
     if not math.isfinite(result.loss):

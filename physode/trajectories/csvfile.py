@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from physode.trajectories.truth import TRUE_SUFFIX
 __all__ = ["read_csv", "read_table"]
 
 _TIME_NAMES = ("t", "time", "year")
+_BEGINS_WITH_NUMBER = re.compile(r"\W*\d")
+_DATE = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)")
 
 
 def read_csv(
@@ -45,8 +48,9 @@ def read_csv(
     time : str, optional
         The column of times. By default the one called ``t``, ``time`` or ``year``, in capitals or not.
     states : sequence of str, optional
-        The columns of measured states. By default all columns that are not used otherwise and hold numbers only, but neither the noise
-        ``x_noise_std`` of another column ``x``, nor, where a truth ``x_true`` stands beside a measured ``x``, any truth.
+        The columns of measured states. By default all columns that are not used otherwise, but no labels and no dates, neither the noise
+        ``x_noise_std`` of another column ``x``, nor, where a truth ``x_true`` stands beside a measured ``x``, any truth. A column of which
+        any cell is a number, or most cells begin with one, such as ``30 deg`` or ``3b``, is taken for measured, and told if it is not.
     trajectory : str, optional
         The column that says to which trajectory a row belongs. Without it, the file is one trajectory.
     inputs : sequence of str, optional
@@ -170,6 +174,12 @@ def _is_number(cell: object) -> bool:
     return True
 
 
+def _is_measured(cells: list[str]) -> bool:
+    """Say whether a column was meant as numbers: what is none in it is an error to be told, but labels and dates are no states."""
+    meant = [bool(_BEGINS_WITH_NUMBER.match(cell) and not _DATE.match(cell)) for cell in cells]
+    return any(map(_is_number, cells)) or 2 * sum(meant) > len(meant)
+
+
 def _time_column(table: pd.DataFrame) -> str:
     found = [str(label) for label in table.columns if str(label).lower() in _TIME_NAMES]
     if len(found) != 1:
@@ -191,8 +201,7 @@ def _free_number_columns(table: pd.DataFrame, used: set[str | None]) -> list[str
     for label in labels:
         if label in used or label in beside or (simulated and label.endswith(TRUE_SUFFIX)):
             continue
-        cells = [cell for cell in table[label] if not is_missing(cell)]
-        if any(map(_is_number, cells)):  # text among the numbers is an error to be told, text alone is no state
+        if _is_measured([str(cell) for cell in table[label] if not is_missing(cell)]):
             states.append(label)
     if "trajectory" in states:
         raise DataError(

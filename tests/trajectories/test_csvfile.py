@@ -50,6 +50,22 @@ def test_states_are_all_other_columns_of_numbers(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "cells",
+    [['"1,5"', '"2,5"'], ["30.00°", "31.00°"], ["50.1%", "49%"], ["1.2D+00", "1.3D+00"], ["−1.5", "$2"], ["<0.5", "<0.5"], ["3b", "3c"]],
+)
+def test_a_column_that_begins_like_numbers_is_not_left_out_without_a_word(path: Path, cells: list[str]) -> None:
+    write(path, f"t,x,y\n0,1,{cells[0]}\n1,2,\n2,4,{cells[1]}\n")
+    with pytest.raises(DataError, match="the column 'y' must hold numbers, but line 2 has .*leave the column out"):
+        read_csv(path)
+    assert state_names(read_csv(path, states=["x"])) == ["x"]
+
+
+@pytest.mark.parametrize("label", ["run3", "2024-01-31", "2024-01-31T12:30:00", "31.01.2024 12:30", "1/31/2024", "good"])
+def test_labels_and_dates_are_no_states(path: Path, label: str) -> None:
+    assert state_names(read_csv(write(path, f"t,x,y\n0,1,{label}\n1,2,{label}\n2,4,2nd try\n"))) == ["x"]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "t,x\r\n0,1\r\n1,2\r\n",
