@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "CheckpointWarning",
@@ -16,6 +16,7 @@ __all__ = [
     "SimulationError",
     "SimulationWarning",
     "UnknownNameError",
+    "more_failed",
     "unknown_name",
 ]
 
@@ -58,6 +59,24 @@ class NotFittedError(PhysodeError):
 
 class FitError(PhysodeError):
     """A fit could not be started or gave nothing that could be kept."""
+
+
+def more_failed(labels: Sequence[object]) -> str:
+    """Say of which further trajectories the same is true, naming the first nine.
+
+    Examples
+    --------
+    >>> more_failed(["slow"])
+    " (1 more trajectory failed: 'slow')"
+    >>> more_failed(range(1, 20))
+    ' (19 more trajectories failed: 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)'
+    >>> more_failed([])
+    ''
+    """
+    if not labels:
+        return ""
+    what = "trajectory" if len(labels) == 1 else "trajectories"
+    return f" ({len(labels)} more {what} failed: {', '.join(map(repr, labels[:9]))}{', ...' if len(labels) > 9 else ''})"
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:

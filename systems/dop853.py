@@ -156,7 +156,9 @@ class _Batch:
                 return
             self.step()
         self.drop(
-            np.ones(len(self.index), dtype=bool), f"it took more than {max_steps} steps", 'the system may be stiff: try method="Radau"'
+            np.ones(len(self.index), dtype=bool),
+            f"it took more than {max_steps} steps",
+            'end earlier, or, if the system is stiff, try method="Radau" (on the command line --method Radau)',
         )
 
     def step(self) -> None:

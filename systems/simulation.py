@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from physode.errors import PhysodeError, SimulationError, SimulationWarning, unknown_name
+from physode.errors import PhysodeError, SimulationError, SimulationWarning, more_failed, unknown_name
 from physode.systems.checks import is_number, whole_number
 from physode.systems.dop853 import integrate_dop853
 from physode.systems.forcing import Forcing, resolve_inputs
@@ -124,13 +124,10 @@ def _integrate(system: System, forcing: Forcing, times: Array, initial: Array, s
 def _report(system: System, failures: list[Failure], settings: Settings) -> str:
     """Warn of the failures, or raise; return them as JSON for the attributes."""
     first = failures[0]
-    more = (
-        f" ({len(failures) - 1} more trajectories failed: {', '.join(str(f.trajectory) for f in failures[1:10])})"
-        if len(failures) > 1
-        else ""
-    )
+    units = "" if system.time_units == "1" else f" {system.time_units}"
+    more = more_failed([f.trajectory for f in failures[1:]])
     message = (
-        f"trajectory {first.trajectory} of {system.name} could not be carried beyond time {first.time:.6g} {system.time_units}, where "
+        f"trajectory {first.trajectory} of {system.name} could not be carried beyond time {first.time:.6g}{units}, where "
         f"{system.states[first.state]} is {first.value:.3g}: {first.reason}{more}. To go on, {first.remedy}."
     )
     if settings.on_failure == "raise":

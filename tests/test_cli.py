@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from physode import datasets, systems, trajectories
 from physode.cli import app
 from physode.comparison import open_result
 from physode.errors import DataError, FitError
+from physode.systems.dop853 import integrate_dop853
 from physode.training.stages import Stages
 
 QUICK = ["--trajectories", "5", "--points", "20", "--duration", "4", "--seeds", "1", "--workers", "1"]
@@ -62,6 +64,20 @@ def test_simulate_says_what_a_table_holds_and_its_truth_is_not_fitted(run, tmp_p
     kept = "p.csv: theta, theta_true, omega_true (2 trajectory, 5 time); a table holds no units, nor theta_noise_std, gravity, length"
     assert kept in " ".join(told.split())
     assert trajectories.state_names(trajectories.read_csv(tmp_path / "p.csv", trajectory="trajectory")) == ["theta"]
+
+
+@pytest.mark.filterwarnings("always::physode.errors.SimulationWarning")
+def test_a_warning_is_one_plain_sentence_and_its_advice_can_be_taken(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("physode.systems.simulation.integrate_dop853", partial(integrate_dop853, max_steps=3))
+    done = CliRunner().invoke(app, ["simulate", "lorenz", "--trajectories", "2", "-o", "a.nc"])
+    assert done.exit_code == 0
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("physode: trajectory 0 of lorenz could not be carried beyond time 0.")
+    assert "(1 more trajectory failed: 1). To go on, end earlier, or, " in told and "--method Radau" in told
+    run("simulate", "lorenz", "--trajectories", "2", "--duration", "0.1", "--method", "Radau", "-o", "b.nc")
+    found = trajectories.read(tmp_path / "b.nc")
+    assert found.attrs["solver"] == "Radau" and np.isfinite(found["x"]).all()
+    assert "unknown method 'radau'; did you mean 'Radau'" in refused(run, "simulate", "lorenz", "--method", "radau", "-o", "c.nc")
 
 
 def test_an_existing_file_is_left_alone_without_force(run, tmp_path):

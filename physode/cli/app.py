@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import typer
@@ -17,12 +18,14 @@ RESUMED = ("compare", "study")
 
 
 class PlainErrors(TyperGroup):
-    """Tells an error of physode in its own sentence, without a traceback, and leaves with status 2."""
+    """Tells an error of physode in its own sentence, without a traceback, and leaves with status 2; warnings in theirs."""
 
     def invoke(self, ctx: Any) -> object:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_, **__: typer.echo(f"physode: {message}", err=True)
+                return super().invoke(ctx)
         except PhysodeError as error:
             typer.echo(f"physode: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from physode.cli.options import (
     Force,
     Held,
     Inputs,
+    Method,
     Noise,
     NoiseModel,
     Observe,
@@ -56,6 +56,7 @@ def compare_models(
     n_trajectories: Trajectories = 20,
     points: Points = 100,
     duration: Duration = 10.0,
+    method: Method = "DOP853",
     seed: Seed = 0,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="How many processes work (default: one per core).")] = None,
     lyapunov: Annotated[bool, typer.Option("--lyapunov", help="Estimate the largest Lyapunov exponent of each model.")] = False,
@@ -69,15 +70,15 @@ def compare_models(
 
     ResultFolder(output, force=force)
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
-    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    how = Simulation(
+        pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, method, seed
+    )
     record = load_record(data, columns, how)
     record.attrs.setdefault("name", data)
     record.attrs["command"] = shlex.join(["physode", *sys.argv[1:]])
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: typer.echo(f"physode: {message}", err=True)
-        tree = compare(
-            comma_list(models), record, seeds=seeds, directory=output, workers=workers, lyapunov=lyapunov, progress=progress, force=force
-        )
+    tree = compare(
+        comma_list(models), record, seeds=seeds, directory=output, workers=workers, lyapunov=lyapunov, progress=progress, force=force
+    )
     page = write_report(output)
     typer.echo(overview_text(tree))
     told = failures(tree)

@@ -41,6 +41,7 @@ class Simulation:
     trajectories: int = 20
     points: int = 100
     duration: float = 10.0
+    method: str = "DOP853"
     seed: int = 0
 
 
@@ -53,6 +54,7 @@ _SIMULATED = {
     "trajectories": "--trajectories",
     "points": "--points",
     "duration": "--duration",
+    "method": "--method",
 }
 """Options of a CSV file's columns, and of a simulation; its seed is that of a fit as well."""
 
@@ -147,5 +149,6 @@ def simulate(name: str, how: Simulation) -> xr.Dataset:
         observe=list(how.observe) or None,
         noise=how.noise,
         noise_model=how.noise_model,
+        method=how.method,
         seed=how.seed,
     )

@@ -17,6 +17,7 @@ from physode.cli.options import (
     ForceFile,
     Held,
     Inputs,
+    Method,
     Noise,
     NoiseModel,
     Observe,
@@ -57,6 +58,7 @@ def fit_model(
     n_trajectories: Trajectories = 20,
     points: Points = 100,
     duration: Duration = 10.0,
+    method: Method = "DOP853",
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -70,7 +72,9 @@ def fit_model(
     folder = ResultFolder(output, force=force)
     estimator = models.get(model)
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
-    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    how = Simulation(
+        pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, method, seed
+    )
     record = load_record(data, columns, how)
     folder.prepare(FILES)
     typer.echo(f"states: {', '.join(state_names(record))}")
@@ -109,6 +113,7 @@ def predict_record(
     n_trajectories: Trajectories = 20,
     points: Points = 100,
     duration: Duration = 10.0,
+    method: Method = "DOP853",
     seed: Seed = 0,
     warmup: Annotated[
         int | None, typer.Option("--warmup", min=1, help="Estimate initial states from so many observations (default: all).")
@@ -124,7 +129,9 @@ def predict_record(
             raise ExistsError(f"{output} is what the prediction is made from; choose another name for it.")
     fitted = physode.load(model)
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
-    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    how = Simulation(
+        pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, method, seed
+    )
     record = load_record(data, columns, how)
     write_record(fitted.predict(record, warmup=warmup), output, force)
     where = "" if warmup is None else f" after the first {warmup} samples of each trajectory"

@@ -11,6 +11,7 @@ from physode.cli.app import app
 from physode.cli.options import (
     Duration,
     ForceFile,
+    Method,
     Noise,
     NoiseModel,
     Observe,
@@ -41,13 +42,16 @@ def simulate_system(
     n_trajectories: Trajectories = 20,
     points: Points = 100,
     duration: Duration = 10.0,
+    method: Method = "DOP853",
     seed: Seed = 0,
     force: ForceFile = False,
 ) -> None:
     """Simulate a system and write the record, as netCDF or CSV."""
     from physode.cli.data import Simulation, simulate
 
-    how = Simulation(pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, seed)
+    how = Simulation(
+        pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, method, seed
+    )
     record = simulate(system, how)
     written = write_record(record, output, force)
     sizes = ", ".join(f"{size} {name}" for name, size in record.sizes.items())

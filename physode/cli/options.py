@@ -14,6 +14,7 @@ __all__ = [
     "ForceFile",
     "Held",
     "Inputs",
+    "Method",
     "Noise",
     "NoiseModel",
     "Observe",
@@ -49,6 +50,7 @@ Units = Annotated[list[str] | None, typer.Option("--unit", metavar="COL=UNIT", h
 Observe = Annotated[str | None, typer.Option("--observe", metavar="A,B", help="System: the states to observe (default: all).")]
 Noise = Annotated[float, typer.Option("--noise", min=0.0, help="System: standard deviation of the measurement noise.")]
 NoiseModel = Annotated[str, typer.Option("--noise-model", help="System: 'gaussian' (the state's units) or 'relative' (to its spread).")]
+Method = Annotated[str, typer.Option("--method", metavar="NAME", help="System: the integrator; Radau, BDF or LSODA for a stiff one.")]
 Trajectories = Annotated[int, typer.Option("--trajectories", min=1, help="System: how many trajectories to simulate.")]
 Points = Annotated[int, typer.Option("--points", min=3, help="System: how many times.")]
 Duration = Annotated[float, typer.Option("--duration", min=0.0, help="System: the last time; the first is 0.")]

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from physode.errors import SimulationWarning
+from physode.errors import SimulationWarning, more_failed
 from physode.trajectories import input_values, times, values
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ FAR = 10.0
 """Distance from the record, in its standard deviations, up to which the field is asked whether it is stiff."""
 STABLE = 2.0
 """Rate of decay times step beyond which an explicit step overshoots."""
-SHOWN = 9
 
 
 def from_there_on_missing(states: Array) -> Array:
@@ -48,9 +47,7 @@ def warn_of_failures(dynamics: LearnedDynamics, result: xr.Dataset, ds: xr.Datas
     if not len(rows):
         return
     labels = result["trajectory"].values.tolist()
-    more = (
-        f" ({len(rows) - 1} more trajectories failed: {', '.join(repr(labels[k]) for k in rows[1 : SHOWN + 1])})" if len(rows) > 1 else ""
-    )
+    more = more_failed([labels[k] for k in rows[1:]])
     row, column = int(rows[0]), max(int(lost[rows[0]].argmax()) - 1, 0)
     u = input_values(dynamics.layout.as_fitted(ds), dynamics.layout.inputs)[row]
     text = describe(dynamics, labels[row], time[row, : column + 1], states[row, : column + 1], u[: column + 1], more)
@@ -77,21 +74,20 @@ def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Arra
     at = int(near[-1]) if len(near) else 0
     size = np.abs(scaled[-1])
     worst = int(np.where(np.isfinite(size), size, -1.0).argmax())
-    name, units = dynamics.layout.states[worst], dynamics.layout.time_units
+    name = dynamics.layout.states[worst]
+    units = "" if dynamics.layout.time_units == "1" else f" {dynamics.layout.time_units}"
     jacobian = dynamics.jacobian(states[at][None], u[at][None] if u.shape[1] else None)[0]
     decay = float(-np.linalg.eigvals(jacobian).real.min()) if np.isfinite(jacobian).all() else 0.0
     step = dynamics.step
     low, high = dynamics.reference[:, worst].min(), dynamics.reference[:, worst].max()
     if decay * step > STABLE:
-        reason = (
-            f"the learned field is stiff there, with a motion that decays in {1 / decay:.2g} {units} against steps of {step:.2g} {units}"
-        )
+        reason = f"the learned field is stiff there, with a motion that decays in {1 / decay:.2g}{units} against steps of {step:.2g}{units}"
         remedy = "fit again with solver='implicit-midpoint'"
     else:
         covered = f"in which {name} goes from {low:.3g} to {high:.3g}"
-        reason = f"the learned field runs away from its record, {covered}, from time {time[at]:.6g} {units} on"
+        reason = f"the learned field runs away from its record, {covered}, from time {time[at]:.6g}{units} on"
         remedy = "fit to a record that covers this motion, begin closer to the record, or ask for a shorter time"
     return (
-        f"trajectory {label!r} could not be carried beyond time {time[-1]:.6g} {units}, where {name} is {states[-1, worst]:.3g}: "
+        f"trajectory {label!r} could not be carried beyond time {time[-1]:.6g}{units}, where {name} is {states[-1, worst]:.3g}: "
         f"{reason}{more}. To go on, {remedy}"
     )

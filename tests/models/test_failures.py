@@ -55,7 +55,7 @@ def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> No
 
 def test_a_prediction_names_the_first_trajectory_and_the_others() -> None:
     model = with_rate(5e7)
-    with pytest.warns(SimulationWarning, match=r"trajectory 'fast' .* \(1 more trajectories failed: 'slow'\)") as caught:
+    with pytest.warns(SimulationWarning, match=r"trajectory 'fast' .* \(1 more trajectory failed: 'slow'\)") as caught:
         found = model.predict(growth(), warmup=1)
     assert len(caught) == 1
     assert np.isnan(found["z"].values[:, -1]).all() and np.isfinite(found["z"].values[:, 0]).all()

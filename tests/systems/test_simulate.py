@@ -196,6 +196,14 @@ def test_a_blow_up_is_named_and_the_others_are_kept():
         BLOW.simulate(time, {"x": [-1.0, 1.0], "y": 1.0}, on_failure="raise")
 
 
+def test_many_failures_are_counted_and_a_time_without_units_has_none():
+    blow = systems.define("blow", {"x": "x**2"}, units={"time": "1"})
+    with pytest.warns(
+        SimulationWarning, match=r"beyond time [\d.]+, where x .*\(11 more trajectories failed: 1, 2, 3, 4, 5, 6, 7, 8, 9, \.\.\.\)"
+    ):
+        blow.simulate(np.linspace(0, 2, 21), {"x": np.ones(12)})
+
+
 @pytest.mark.parametrize("method", ["Radau", "LSODA"])
 def test_a_blow_up_of_an_implicit_method(method):
     with pytest.warns(SimulationWarning, match="trajectory 1 of blow"):
