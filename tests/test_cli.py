@@ -251,6 +251,14 @@ def test_a_quick_program_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_a_reader_that_leaves_is_no_error():
+    """As `head -1` does."""
+    program = [sys.executable, "-c", "from physode.cli import app; app()", "systems"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
+
+
 @pytest.mark.slow
 def test_main_job_leaves_a_whole_folder_and_then_leaves_it_alone(run, tmp_path):
     job = ["compare", "damped-oscillator", "--observe", "x", "--models", "sonode,node", *QUICK, "-o", "out"]

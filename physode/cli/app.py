@@ -29,6 +29,8 @@ class PlainErrors(TyperGroup):
         except PhysodeError as error:
             typer.echo(f"physode: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from None
+        except BrokenPipeError:  # `physode systems | head`: typer ends quietly
+            raise
         except OSError as error:  # a folder that cannot be written, a full disk
             typer.echo(f"physode: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from None
