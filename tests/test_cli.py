@@ -347,6 +347,13 @@ def test_a_full_disk_is_told_and_nothing_half_written_is_left(run, tmp_path, ful
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"run.csv", "files.json"}
 
 
+def test_what_needs_all_exponents_is_told_of_all_exponents(run):
+    some = run("lyapunov", "lorenz", "--exponents", "2", "--duration", "2")
+    assert len(re.findall(r"[+-]\d.* \+- ", some)) == 2 and "sum" not in some and "Kaplan-Yorke" not in some
+    every = run("lyapunov", "lorenz", "--exponents", "3", "--duration", "2")
+    assert re.search(r"sum -13\.\d+, mean divergence -13\.66667\nKaplan-Yorke dimension 2\.\d+\n", every)
+
+
 def test_when_every_fit_fails_the_status_says_so(run, tmp_path, monkeypatch):
     monkeypatch.setattr("physode.models.base.train", lambda *_, **__: (_ for _ in ()).throw(FitError("it cannot be; try another")))
     told = run("compare", "pendulum", "--models", "node,hnn", *QUICK, "-o", "out", code=1)

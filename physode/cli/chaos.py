@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from physode.cli.app import app
 from physode.cli.options import Parameters, Seed, pairs
+
+if TYPE_CHECKING:
+    from physode.analysis.dynamics import Dynamics
 
 __all__ = ["print_exponents"]
 
@@ -33,18 +36,20 @@ def print_exponents(
     if dynamics.endswith(".safetensors") or Path(dynamics).is_file():
         if parameter:
             raise PhysodeError(f"--parameter is for systems, and {dynamics} is a model; leave it out.")
-        found = lyapunov_spectrum(physode.load(dynamics), n_exponents=exponents, duration=duration, seed=seed)
+        source: Dynamics = physode.load(dynamics)
     else:
         try:
             values = {name: float(text) for name, text in pairs(parameter, "--parameter").items()}
         except ValueError as error:
             raise PhysodeError(f"--parameter needs numbers: {error}; write for example --parameter rho=28.") from None
-        found = lyapunov_spectrum(systems.get(dynamics, **values), n_exponents=exponents, duration=duration, seed=seed)
+        source = systems.get(dynamics, **values)
+    found = lyapunov_spectrum(source, n_exponents=exponents, duration=duration, seed=seed)
     unit = found["lyapunov_exponent"].attrs.get("units", "")
     typer.echo(f"Lyapunov exponents of {dynamics} [{unit}], with standard errors")
     for value, spread in zip(found["lyapunov_exponent"].values, found["standard_error"].values, strict=True):
         typer.echo(f"{value:+12.5f} +- {spread:.5f}")
-    typer.echo(f"sum {float(found['lyapunov_exponent'].sum()):.5f}, mean divergence {float(found['mean_divergence']):.5f}")
-    typer.echo(f"Kaplan-Yorke dimension {float(found['kaplan_yorke_dimension']):.4f}")
+    if found.sizes["exponent"] == len(source.states):
+        typer.echo(f"sum {float(found['lyapunov_exponent'].sum()):.5f}, mean divergence {float(found['mean_divergence']):.5f}")
+        typer.echo(f"Kaplan-Yorke dimension {float(found['kaplan_yorke_dimension']):.4f}")
     if found.attrs.get("warnings", "none") != "none":
         typer.echo(f"warnings: {found.attrs['warnings']}")
