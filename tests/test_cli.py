@@ -90,7 +90,8 @@ def test_an_existing_file_is_left_alone_without_force(run, tmp_path):
 
 def test_lists(run):
     assert set(systems.names()) <= set(run("systems").split())
-    assert "hudson-bay" in run("datasets")
+    assert "\nhudson-bay\n  title     Hare and lynx pelts of the" in run("datasets")
+    assert "\n  available yes\n" in run("datasets") and max(map(len, run("datasets").splitlines())) <= 100
     assert "interpretability-2d" in run("study", "list")
 
 

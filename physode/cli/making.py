@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,4 +95,9 @@ def list_datasets() -> None:
     """List the data sets that come with physode, and those that are to be fetched."""
     from physode import datasets
 
-    typer.echo(datasets.describe().to_string())
+    for name, about in datasets.describe().iterrows():
+        typer.echo(name)
+        for what, found in about.items():
+            text = {True: "yes", False: "no"}.get(found, found)
+            if text:
+                typer.echo(textwrap.fill(f"  {what:<10}{text}", 100, subsequent_indent=" " * 12, break_on_hyphens=False))
