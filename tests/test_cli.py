@@ -106,6 +106,8 @@ BAD = {
     "unknown parameter": (["simulate", "pendulum", "--parameter", "g=1", "-o", "a.nc"], "gravity"),
     "parameter not a number": (["simulate", "pendulum", "--parameter", "gravity=big", "-o", "a.nc"], "gravity=big is not a number"),
     "no equals sign": (["simulate", "pendulum", "--parameter", "gravity", "-o", "a.nc"], "'gravity' is not of the form NAME=VALUE"),
+    "parameter twice": (["simulate", "lorenz", *"--parameter rho=28 --parameter rho=20 -o a.nc".split()], "rho twice, '28' and '20'"),
+    "unit twice": (["fit", "a.csv", *"--model node --unit x=m --unit x=cm -o out".split()], "--unit gives x twice, 'm' and 'cm'"),
     "no duration": (["simulate", "pendulum", "--duration", "0", "-o", "a.nc"], "--duration is 0; give a positive time"),
     "endless": (["simulate", "pendulum", "--duration", "inf", "-o", "a.nc"], "--duration is inf; give a positive time"),
     "other suffix": (["simulate", "pendulum", "-o", "a.txt"], "ends with neither .nc nor .csv"),

@@ -77,7 +77,7 @@ def pairs(items: list[str] | None, option: str) -> dict[str, str]:
     Raises
     ------
     PhysodeError
-        If one has no ``=``.
+        If one has no ``=``, or if a name is there twice.
 
     Examples
     --------
@@ -86,10 +86,12 @@ def pairs(items: list[str] | None, option: str) -> dict[str, str]:
     """
     from physode.errors import PhysodeError
 
-    found = {}
+    found: dict[str, str] = {}
     for item in items or []:
         name, equals, value = item.partition("=")
         if not equals or not name.strip():
             raise PhysodeError(f"{option} {item!r} is not of the form NAME=VALUE; write for example {option} x=1.")
+        if name.strip() in found:
+            raise PhysodeError(f"{option} gives {name.strip()} twice, {found[name.strip()]!r} and {value.strip()!r}; leave one out.")
         found[name.strip()] = value.strip()
     return found
