@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from physode.errors import DataError
 
-__all__ = ["is_missing", "missing_column", "numbers"]
+__all__ = ["is_date", "is_missing", "missing_column", "numbers"]
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)")
+_CLOCK = re.compile(r"\d+:\d\d")
 _OTHER = (np.datetime64, np.timedelta64, np.complexfloating)
 """Cells that float() would take for numbers of another meaning: nanoseconds, or the real part."""
 
@@ -27,8 +29,19 @@ def is_missing(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and np.isnan(cell))
 
 
-def numbers(column: pd.Series, label: object, row: Callable[[int], str]) -> NDArray[np.float64]:
-    """Turn a column into float64, NaN where a value is missing.
+def is_date(text: str) -> bool:
+    """Say whether a text begins with a date.
+
+    Examples
+    --------
+    >>> is_date("2024-01-31T12:30"), is_date("31.01.2024"), is_date("1.5")
+    (True, True, False)
+    """
+    return _DATE.match(text.strip()) is not None
+
+
+def numbers(column: pd.Series, label: object, row: Callable[[int], str], *, required: bool = False) -> NDArray[np.float64]:
+    """Turn a column into float64, NaN where a value is missing, which the message does not advise where each row needs one.
 
     Raises
     ------
@@ -45,17 +58,19 @@ def numbers(column: pd.Series, label: object, row: Callable[[int], str]) -> NDAr
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
         found = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        found = np.array([_number(cell, label, row, i) for i, cell in enumerate(column)], dtype=np.float64)
+        remedy = "or remove the row" if required else "leave it empty if the value is missing, or leave the column out"
+        found = np.array([_number(cell, label, row(i), remedy) for i, cell in enumerate(column)], dtype=np.float64)
     infinite = np.flatnonzero(np.isinf(found))
     if infinite.size:
+        remedy = "correct it" if required else "write a missing value as an empty cell"
         raise DataError(
             f"the column {label!r} has an infinite value, {float(found[infinite[0]])!r}, in {row(int(infinite[0]))} "
-            f"({infinite.size} in all); write a missing value as an empty cell, or remove the row."
+            f"({infinite.size} in all); {remedy}, or remove the row."
         )
     return found
 
 
-def _number(cell: object, label: object, row: Callable[[int], str], i: int) -> float:
+def _number(cell: object, label: object, row: str, remedy: str) -> float:
     if is_missing(cell):
         return np.nan
     try:
@@ -63,11 +78,12 @@ def _number(cell: object, label: object, row: Callable[[int], str], i: int) -> f
             raise TypeError
         return float(cell)  # type: ignore[arg-type]  # a cell that is no number ends in the error below
     except (TypeError, ValueError, OverflowError):
-        comma = " Use a point, not a comma, before the decimals." if _DECIMAL_COMMA.fullmatch(str(cell).strip()) else ""
-        raise DataError(
-            f"the column {label!r} must hold numbers, but {row(i)} has {cell!r:.80}.{comma} "
-            "Correct the cell, leave it empty if the value is missing, or leave the column out."
-        ) from None
+        text, hint = str(cell).strip(), ""
+        if _DECIMAL_COMMA.fullmatch(text):
+            hint = " Use a point, not a comma, before the decimals."
+        elif is_date(text) or _CLOCK.match(text):
+            hint = " Turn dates and clock times into numbers, for example the seconds since the first row."
+        raise DataError(f"the column {label!r} must hold numbers, but {row} has {cell!r:.80}.{hint} Correct the cell, {remedy}.") from None
 
 
 def missing_column(label: object, found: Iterable[object], use: str) -> DataError:

@@ -15,7 +15,7 @@ import xarray as xr
 
 from physode.errors import DataError, FileFormatError, UnknownNameError
 from physode.trajectories.build import Columns, listed
-from physode.trajectories.columns import is_missing, missing_column
+from physode.trajectories.columns import is_date, is_missing, missing_column
 from physode.trajectories.noise import NOISE_SUFFIX
 from physode.trajectories.provenance import provenance
 from physode.trajectories.tables import from_table
@@ -25,7 +25,6 @@ __all__ = ["read_csv", "read_table"]
 
 _TIME_NAMES = ("t", "time", "year")
 _BEGINS_WITH_NUMBER = re.compile(r"\W*\d")
-_DATE = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)")
 
 
 def read_csv(
@@ -176,7 +175,7 @@ def _is_number(cell: object) -> bool:
 
 def _is_measured(cells: list[str]) -> bool:
     """Say whether a column was meant as numbers: what is none in it is an error to be told, but labels and dates are no states."""
-    meant = [bool(_BEGINS_WITH_NUMBER.match(cell) and not _DATE.match(cell)) for cell in cells]
+    meant = [bool(_BEGINS_WITH_NUMBER.match(cell) and not is_date(cell)) for cell in cells]
     return any(map(_is_number, cells)) or 2 * sum(meant) > len(meant)
 
 

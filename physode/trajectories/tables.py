@@ -104,7 +104,7 @@ def from_table(
     _check_labels(df, columns, trajectory)
     if df.empty:
         raise DataError("the table has no rows; give at least two rows for each trajectory.")
-    time = numbers(df[columns.time], columns.time, row)
+    time = numbers(df[columns.time], columns.time, row, required=True)
     data = {label: numbers(df[label], label, row) for label in (*columns.states, *columns.inputs)}
     groups = _groups(df, trajectory, row)
     labels = trajectory_labels(list(groups))
