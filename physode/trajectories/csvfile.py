@@ -145,9 +145,10 @@ def _header(cells: list[str], rows: list[list[str]], path: object) -> list[str]:
     if len(header) == 1:
         for separator, name in ((";", "semicolons"), ("\t", "tabs")):
             if separator in header[0]:
+                decimal = ", decimal=','" if any(len(row) > 1 for row in rows[1:]) else ""
                 raise FileFormatError(
                     f"{path} seems to be separated by {name}: its only column would be {header[0]!r:.80}. "
-                    f"Read it with pandas.read_csv({str(path)!r}, sep={separator!r}) and pass the table to physode.from_dataframe."
+                    f"Read it with pandas.read_csv({str(path)!r}, sep={separator!r}{decimal}) and pass the table to physode.from_dataframe."
                 )
     if all(_is_number(cell) for cell in header):
         raise FileFormatError(

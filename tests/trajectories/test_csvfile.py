@@ -108,6 +108,7 @@ def test_headers_with_odd_characters_are_names_like_any_other(path: Path) -> Non
         ("t,x\n0,1\n1,2,3\n", {}, FileFormatError, "line 3 has 3 cells, but the line of column names has 2"),
         ('t,x\n0,"1\n1,2\n', {}, FileFormatError, "cannot be read as CSV, line 2: .*Look for a quotation mark that is not closed"),
         ("t;x\n0;1\n", {}, FileFormatError, r"seems to be separated by semicolons.*pandas.read_csv\(.*sep=';'\)"),
+        ("t;x\n0;1,5\n", {}, FileFormatError, r"semicolons.*pandas.read_csv\(.*sep=';', decimal=','\) and pass the table"),
         ("t\tx\n0\t1\n", {}, FileFormatError, "seems to be separated by tabs"),
         ("0,1\n1,2\n", {}, FileFormatError, "has no line of column names: it begins with '0, 1'"),
         ("t,x,,y\n0,1,2,3\n", {}, FileFormatError, "column 3 has no name; the names are 't', 'x', '', 'y'"),
