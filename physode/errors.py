@@ -104,4 +104,5 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownNameErr
     known = sorted(choices)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return UnknownNameError(f"unknown {kind} {name!r}{hint} Choose from: {', '.join(known)}.")
+    choice = f"Choose from: {', '.join(known)}." if known else "There is none to choose from."
+    return UnknownNameError(f"unknown {kind} {name!r}{hint} {choice}")

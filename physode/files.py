@@ -49,7 +49,7 @@ def atomic_path(target: str | os.PathLike[str], *, overwrite: bool = True) -> It
     if target.is_dir():
         raise ExistsError(f"{target} is a folder, so no file of that name can be written; give a file name.")
     if target.exists() and not overwrite:
-        raise ExistsError(f"{target} exists already and was left alone; choose another name or ask for it to be overwritten.")
+        raise ExistsError(f"{target} exists already and was left alone; choose another name, or replace it with overwrite=True (--force).")
     temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex}.partial{target.suffix}")
     try:
         yield temporary

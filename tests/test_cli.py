@@ -82,7 +82,8 @@ def test_a_warning_is_one_plain_sentence_and_its_advice_can_be_taken(run, tmp_pa
 
 def test_an_existing_file_is_left_alone_without_force(run, tmp_path):
     (tmp_path / "p.nc").write_text("mine")
-    assert "exists already and was left alone" in refused(run, "simulate", "pendulum", "-o", "p.nc")
+    told = refused(run, "simulate", "pendulum", "-o", "p.nc")
+    assert "exists already and was left alone; choose another name, or replace it with overwrite=True (--force)" in told
     assert (tmp_path / "p.nc").read_text() == "mine"
     run("simulate", "pendulum", "-o", "p.nc", "--force", "--points", "5")
     assert trajectories.read(tmp_path / "p.nc").sizes["time"] == 5
@@ -143,7 +144,9 @@ TABLES = {
     "single row": ("t,x\n0,1\n", [], "row|two"),
     "constant": ("t,x\n" + "".join(f"{i},1\n" for i in range(20)), [], "constant|change"),
     "empty": ("", [], "is empty"),
-    "held, but no input": ("t,x,u\n0,1,0\n1,2,1\n2,4,0\n", ["--held", "v", "--inputs", "u"], "v"),
+    "held, but no input": ("t,x,u\n0,1,0\n1,2,1\n2,4,0\n", ["--held", "v", "--inputs", "u"], "--held names v, which is no input"),
+    "held without inputs": ("t,x,u\n0,1,0\n1,2,1\n2,4,0\n", ["--held", "u"], "name all inputs as well: --inputs u --held u"),
+    "three rows": ("t,x\n0,1\n1,2\n2,4\n", [], "takes at least 4 times, and trajectory 0 has 3; give longer trajectories, or at least 5"),
 }
 
 
@@ -216,6 +219,17 @@ def test_where_a_result_cannot_be_written_nothing_is_fitted(run, tmp_path, monke
     assert "was not written by physode" in refused(run, "fit", "run.csv", "--model", "node", "-o", "full", "--force")
     for command in (["fit", "run.csv", "--model", "node"], ["compare", "run.csv", "--models", "node", "--seeds", "1"]):
         assert "No such file or directory" in refused(run, *command, "-o", "/proc/nowhere")
+
+
+def test_a_finished_fit_is_left_alone_and_told_as_such(run, tmp_path):
+    (tmp_path / "run.csv").write_text("t,x,u\n" + "".join(f"{t},{np.exp(-t)},{t % 2}\n" for t in range(8)))
+    fit = ["fit", "run.csv", "--model", "node", "--inputs", "u", "-o", "out"]
+    run(*fit)
+    assert "out holds a finished result and was left alone; choose another folder, or replace it with force (--force)" in refused(run, *fit)
+    told = refused(run, "predict", "out/model.safetensors", "run.csv", "-o", "p.csv")
+    assert "is driven by u; say which columns of run.csv that is: --inputs u" in told
+    run("predict", "out/model.safetensors", "run.csv", "-o", "p.csv", "--inputs", "u")
+    run(*fit, "--force")
 
 
 def test_an_interrupted_fit_says_so_by_its_status(run, tmp_path, monkeypatch):

@@ -21,3 +21,4 @@ def test_an_unknown_name_lists_the_choices_and_the_closest(name: str, message: s
     error = errors.unknown_name("system", name, iter(["pendulum", "lorenz"]))
     assert isinstance(error, errors.UnknownNameError)
     assert str(error) == message
+    assert str(errors.unknown_name("input", "u", [])) == "unknown input 'u'. There is none to choose from."

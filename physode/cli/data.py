@@ -122,6 +122,9 @@ def _read(path: Path, columns: CsvColumns) -> xr.Dataset:
         return trajectories.validate(trajectories.read(path))
     if suffix != ".csv":
         raise FileFormatError(f"{path} is neither a .csv nor a .nc file; write it as one of these, with its suffix.")
+    for name in columns.held:
+        if name not in columns.inputs:
+            raise PhysodeError(f"--held names {name}, which is no input; name all inputs as well: --inputs {name} --held {name}.")
     return trajectories.read_csv(
         path,
         time=columns.time,

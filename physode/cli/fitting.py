@@ -34,7 +34,7 @@ from physode.cli.options import (
     comma_list,
     pairs,
 )
-from physode.errors import DataError, ExistsError
+from physode.errors import DataError, ExistsError, PhysodeError
 
 __all__ = ["fit_model", "predict_record"]
 
@@ -129,6 +129,9 @@ def predict_record(
             raise ExistsError(f"{output} is what the prediction is made from; choose another name for it.")
     fitted = physode.load(model)
     columns = CsvColumns(time, comma_list(states), trajectory, comma_list(inputs), comma_list(held), pairs(unit, "--unit"))
+    driven_by = ",".join(fitted._fitted().layout.inputs)
+    if Path(data).suffix.lower() == ".csv" and driven_by and not inputs:
+        raise PhysodeError(f"the model in {model} is driven by {driven_by}; say which columns of {data} that is: --inputs {driven_by}.")
     how = Simulation(
         pairs(parameter, "--parameter"), comma_list(observe), noise, noise_model, n_trajectories, points, duration, method, seed
     )

@@ -42,7 +42,7 @@ class ResultFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ExistsError(f"{self.path} is a file, so no folder of that name can be made; choose another name.")
         present = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        if (self.path / "result.nc").exists() and not force:
+        if not force and ("result.nc" in present or (_LIST in present and _CELLS not in present)):  # the latter is one fit
             raise ExistsError(
                 f"{self.path} holds a finished result and was left alone; choose another folder, or replace it with force (--force)."
             )

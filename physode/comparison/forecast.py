@@ -17,6 +17,8 @@ WARMUP_FRACTION = 0.25
 """Part of a test trajectory that the unobserved part of its initial state is estimated from."""
 
 _TEST_TRAJECTORIES, _TEST_TIME, _ENOUGH = 0.2, 0.25, 5
+_FEWEST = 4
+"""Fewest times of a trajectory that is split: two on each side."""
 _FIRST = 3
 """Fewest measured samples that a forecast starts from, where there are as many."""
 
@@ -29,7 +31,7 @@ def with_split(record: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     DataError
-        If what the record says leaves nothing to fit, or nothing to be judged by.
+        If what the record says leaves nothing to fit, or nothing to be judged by, or if its trajectories are too few and too short.
     """
     from physode.trajectories import split
 
@@ -43,6 +45,12 @@ def with_split(record: xr.Dataset) -> xr.Dataset:
         return record
     if record.sizes["trajectory"] >= _ENOUGH:
         return split(record, test=_TEST_TRAJECTORIES, by="trajectory", seed=0)
+    count, label = min(zip(np.isfinite(times(record)).sum(axis=1).tolist(), record["trajectory"].values.tolist(), strict=True))
+    if count < _FEWEST:
+        raise DataError(
+            f"a comparison of fewer than {_ENOUGH} trajectories holds out the last part of each, which takes at least {_FEWEST} times, and "
+            f"trajectory {label!r} has {count}; give longer trajectories, or at least {_ENOUGH} of them."
+        )
     return split(record, test=_TEST_TIME, by="time")
 
 

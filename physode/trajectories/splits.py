@@ -79,7 +79,10 @@ def _by_time(ds: xr.Dataset, test: float) -> tuple[tuple[str, ...], NDArray[np.s
     for row, present, label in zip(marks, valid, ds["trajectory"].values.tolist(), strict=True):
         n = int(present.sum())
         if n < 4:
-            raise DataError(f"trajectory {label!r} has {n} times; a split by time needs at least 4, two on each side. Use by='trajectory'.")
+            other = ", or use by='trajectory'" if len(valid) > 1 else ""
+            raise DataError(
+                f"trajectory {label!r} has {n} times; a split by time needs at least 4, two on each side. Give longer trajectories{other}."
+            )
         n_test = min(max(round(test * n), 2), n - 2)
         row[: n - n_test], row[n - n_test : n] = "train", "test"
     return (("time",), marks[0]) if time_dim(ds) == "time" else (("trajectory", "obs"), marks)

@@ -82,8 +82,10 @@ def test_what_cannot_be_split_is_told(ten: xr.Dataset, irregular: xr.Dataset) ->
             split(ten.isel(trajectory=[]), by=by)
     with pytest.raises(DataError, match="the record has one trajectory, which cannot be split by trajectory; use by='time'"):
         split(ten.isel(trajectory=[0]))
-    with pytest.raises(DataError, match="trajectory 'a' has 3 times; a split by time needs at least 4"):
+    with pytest.raises(DataError, match="trajectory 'a' has 3 times; a split by time needs at least 4.* or use by='trajectory'"):
         split(irregular, by="time")
+    with pytest.raises(DataError, match=r"trajectory 'a' has 3 times; .* two on each side\. Give longer trajectories\.$"):
+        split(irregular.isel(trajectory=[0]), by="time")
     with pytest.raises(UnknownNameError, match="unknown way to split 'tim'; did you mean 'time'"):
         split(ten, by="tim")
     with pytest.raises(DataError, match="the record has no coordinate 'split'"):
