@@ -232,6 +232,25 @@ def test_a_finished_fit_is_left_alone_and_told_as_such(run, tmp_path):
     run(*fit, "--force")
 
 
+def test_a_fit_whose_time_is_spent_goes_on_from_its_checkpoint(run, tmp_path, monkeypatch):
+    oscillation(tmp_path)
+    given = {}
+    fit = physode.NeuralODE.fit
+
+    def keep(model, record, **options):
+        given.update(options)
+        return fit(model, record, **options)
+
+    monkeypatch.setattr(physode.NeuralODE, "fit", keep)
+    command = ["fit", "run.csv", "--model", "node", "-o", "out", "--checkpoint", "begun"]
+    told = refused(run, *command, "--time-budget", "1e-6")
+    assert "the time budget was spent before the first step of the fit" in told and given["time_budget"] == 1e-6
+    assert (tmp_path / "begun").exists() and not list((tmp_path / "out").iterdir())
+    assert run(*command).startswith("states: x, v\nconverged")
+    assert str(given["checkpoint"]) == "begun" and given["time_budget"] is None
+    assert "that of another fit, of another seed" in refused(run, *command, "--seed", "1", "--force")
+
+
 def test_an_interrupted_fit_says_so_by_its_status(run, tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt

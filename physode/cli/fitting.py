@@ -34,7 +34,7 @@ from physode.cli.options import (
     comma_list,
     pairs,
 )
-from physode.errors import DataError, ExistsError, PhysodeError
+from physode.errors import DataError, ExistsError, FitError, PhysodeError
 
 __all__ = ["fit_model", "predict_record"]
 
@@ -60,6 +60,18 @@ def fit_model(
     duration: Duration = 10.0,
     method: Method = "DOP853",
     seed: Seed = 0,
+    time_budget: Annotated[
+        float | None,
+        typer.Option("--time-budget", metavar="SECONDS", help="End with the best model so far after this time (default: none)."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Keep the fit in this file while it runs; the same command (with --force, if it left a result) goes on from it.",
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Fit one model to a whole record; leave the model, its prediction and its training curve."""
@@ -78,9 +90,13 @@ def fit_model(
     record = load_record(data, columns, how)
     folder.prepare(FILES)
     typer.echo(f"states: {', '.join(state_names(record))}")
-    estimator.fit(record, seed=seed, progress=True)
+    estimator.fit(record, seed=seed, time_budget=time_budget, checkpoint=checkpoint, progress=True)
     result = estimator.result_
     if not math.isfinite(result.loss):
+        if result.status == "time_budget":
+            raise FitError(
+                "the time budget was spent before the first step of the fit; no result was written. Give a larger --time-budget."
+            )
         typer.echo("physode: interrupted before the first step of the fit; nothing was written.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
     write_fit(folder, estimator, record)
