@@ -156,9 +156,8 @@ def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
         names.append(name)
         link = {"time_derivative_of": position} if partner == "velocity" else {"conjugate_to": position}
         if name not in attrs:
-            units = f"{attrs[position].get('units', '1')} / ({time_units})"
+            true = truth[name].attrs if truth is not None and name in truth else {}
+            units = str(true.get("units", f"{attrs[position].get('units', '1')} / ({time_units})"))
             attrs[name] = {"units": units, "long_name": f"{partner} of {position}"}
-            if truth is not None and name in truth:
-                attrs[name] |= _attributes(truth[name])
         attrs[name] = {**attrs[name], "role": partner, **link}
     return Layout((*positions, *names), tuple(observed), inputs, attrs, time_units)

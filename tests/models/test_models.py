@@ -357,3 +357,10 @@ class TestErrors:
             physode.NeuralODE(solver="dopri5", optimizer="levenberg-marquardt").fit(record)
         with pytest.raises(FitError, match="gradient='adjoint' needs an adaptive solver"):
             physode.NeuralODE(gradient="adjoint")
+
+
+def test_a_velocity_that_a_model_holds_is_not_called_the_true_one() -> None:
+    ds = systems.get("pendulum").simulate(TIME, {"theta": 1.0, "omega": 0.0}, observe=["theta"])
+    velocity = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=1).fit(ds).predict(ds)["omega"]
+    assert ds["omega_true"].attrs["long_name"] == "true angular velocity"
+    assert velocity.attrs == {"units": "rad s-1", "long_name": "velocity of theta", "role": "velocity", "time_derivative_of": "theta"}
