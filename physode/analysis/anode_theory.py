@@ -9,10 +9,10 @@ import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Predictor, unit_of
 from physode.analysis.each import each
-from physode.analysis.unit_algebra import rate_units
 from physode.analysis.velocity_source import states_of, true_velocities
 from physode.errors import DataError
 from physode.trajectories import time_dim, true_states, values
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["anode_theory"]
 

@@ -16,8 +16,8 @@ from physode.analysis.integrate import integrate
 from physode.analysis.library import Term, term_library
 from physode.analysis.settings import not_negative, whole
 from physode.analysis.sparse import sparse_regression
-from physode.analysis.unit_algebra import multiply_units, rate_units, units_of_term
 from physode.errors import DataError
+from physode.trajectories.unit_algebra import multiply_units, rate_units, units_of_term
 
 __all__ = ["distill", "formula"]
 

@@ -13,9 +13,9 @@ from physode.analysis.dynamics import Array, Dynamics, Predictor, initial_array,
 from physode.analysis.each import each
 from physode.analysis.energy_source import EnergySource, EnergySystem, evaluate, resolve, spread, system_states
 from physode.analysis.integrate import integrate
-from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 from physode.trajectories import check_not_empty, time_dim, times, true_states, values
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["common_span", "energy_drift"]
 

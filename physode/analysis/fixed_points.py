@@ -13,8 +13,8 @@ from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
 from physode.analysis.each import each
 from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
-from physode.analysis.unit_algebra import rate_units
 from physode.trajectories.names import check_free
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["classify", "fixed_points", "jacobians"]
 

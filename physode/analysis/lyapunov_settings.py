@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, initial_array, unit_of
-from physode.analysis.unit_algebra import rate_units
 from physode.errors import PhysodeError
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["DURATION", "TRANSIENT", "exponent_count", "rate_unit", "start_states"]
 

@@ -18,9 +18,9 @@ from physode.analysis.each import each
 from physode.analysis.integrate import integrate
 from physode.analysis.settings import not_negative, positive
 from physode.analysis.sizes import binary
-from physode.analysis.unit_algebra import rate_units
 from physode.analysis.unitless import Unitless
 from physode.trajectories.names import check_free
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["periodic_orbit"]
 

@@ -14,9 +14,9 @@ from physode.analysis.each import each
 from physode.analysis.fixed_points import jacobians
 from physode.analysis.settings import not_negative, whole
 from physode.analysis.sizes import sampled_box
-from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 from physode.trajectories.names import check_free
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["nullclines", "phase_plane"]
 

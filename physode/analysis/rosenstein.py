@@ -12,9 +12,9 @@ from scipy.spatial import cKDTree
 from physode.analysis.dynamics import Array
 from physode.analysis.even import step_tolerance
 from physode.analysis.settings import not_negative, positive, whole
-from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError, unknown_name
 from physode.trajectories import check_not_empty, state_names, time_dim, values
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["exponent_of_series"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from physode.analysis.dynamics import Array, Dynamics, Learned, Predictor, unit_of
-from physode.analysis.unit_algebra import rate_units
 from physode.errors import DataError
 from physode.trajectories import check_not_empty, times, true_states, values
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["recover", "states_of", "true_velocities"]
 

@@ -70,10 +70,11 @@ def encode(ds: xr.Dataset, layout: Layout, scaling: Scaling) -> Batch:
     time = times(ds)
     pause = float(np.nanmax(np.diff(time, axis=1), initial=0.0))
     if pause > LONGEST_PAUSE * scaling.time_scale:
+        each = f"{scaling.time_scale:.3g} {layout.time_units}".rstrip()
         raise DataError(
             f"two times of the record are {pause:.3g} apart, which is {pause / scaling.time_scale:.3g} time constants of the motion "
-            f"({scaling.time_scale:.3g} {layout.time_units} each): too many to integrate. Look whether the times are in the right unit, or "
-            "make two trajectories of what lies before and after."
+            f"({each} each): too many to integrate. Look whether the times are in the right unit, or make "
+            "two trajectories of what lies before and after."
         )
     mean, scale = scaling.mean[list(layout.index)], scaling.scale[list(layout.index)]
     scaled_time = torch.from_numpy((time - time[:, :1]) / scaling.time_scale)

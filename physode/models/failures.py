@@ -75,7 +75,7 @@ def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Arra
     size = np.abs(scaled[-1])
     worst = int(np.where(np.isfinite(size), size, -1.0).argmax())
     name = dynamics.layout.states[worst]
-    units = "" if dynamics.layout.time_units == "1" else f" {dynamics.layout.time_units}"
+    units = "" if dynamics.layout.time_units in ("", "1") else f" {dynamics.layout.time_units}"
     jacobian = dynamics.jacobian(states[at][None], u[at][None] if u.shape[1] else None)[0]
     decay = float(-np.linalg.eigvals(jacobian).real.min()) if np.isfinite(jacobian).all() else 0.0
     step = dynamics.step

@@ -19,6 +19,7 @@ from physode.models.options import whole_number
 from physode.models.seen import shares
 from physode.training.result import FitResult
 from physode.trajectories import check_record, input_values, values
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["FittedModel"]
 
@@ -70,9 +71,9 @@ class FittedModel:
 
     @property
     def units(self) -> dict[str, str]:
-        """Unit of each state, and of time."""
+        """Unit of each state, and of time, "" where none is known."""
         layout = self._fitted().layout
-        return {**{name: layout.attrs[name].get("units", "1") for name in layout.states}, "time": layout.time_units}
+        return {**{name: layout.attrs[name].get("units", "") for name in layout.states}, "time": layout.time_units}
 
     @property
     def time_scale(self) -> float:
@@ -214,7 +215,7 @@ class FittedModel:
                 f"d{name}_dt": (
                     states[name].dims,
                     slopes[..., k],
-                    {"units": f"{units[name]} / ({units['time']})", "role": "slope", "long_name": f"slope of {name}"},
+                    {"units": rate_units(units[name], units["time"]), "role": "slope", "long_name": f"slope of {name}"},
                 )
                 for k, name in enumerate(self.states)
             },

@@ -9,13 +9,14 @@ import xarray as xr
 
 from physode.errors import DataError
 from physode.trajectories import input_names, state_names, true_states
+from physode.trajectories.unit_algebra import rate_units
 
 __all__ = ["Layout", "pair_layout", "plain_layout"]
 
 Attributes = dict[str, str]
 
 UNKNOWN = {None, "", "1"}
-"""Units that say nothing about a record that has others: "1" is also what a time without units is given."""
+"""Units that say nothing about a record that has others: older models have "1" for a time without units."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Layout:
     attrs : mapping of str to dict
         Attributes of each component and input (units, long_name, role, ...).
     time_units : str
-        Unit of time.
+        Unit of time, "" where none is known.
     """
 
     states: tuple[str, ...]
@@ -102,7 +103,7 @@ def _frame(ds: xr.Dataset) -> tuple[list[str], tuple[str, ...], str]:
     observed = state_names(ds)
     if not observed:
         raise DataError("the record has no states to fit: no variable has the role position, velocity, momentum or state.")
-    return observed, tuple(input_names(ds)), str(ds["time"].attrs.get("units", "1"))
+    return observed, tuple(input_names(ds)), str(ds["time"].attrs.get("units", ""))
 
 
 def plain_layout(ds: xr.Dataset, n_augmented: int = 0) -> Layout:
@@ -157,7 +158,7 @@ def pair_layout(ds: xr.Dataset, partner: str) -> Layout:
         link = {"time_derivative_of": position} if partner == "velocity" else {"conjugate_to": position}
         if name not in attrs:
             true = truth[name].attrs if truth is not None and name in truth else {}
-            units = str(true.get("units", f"{attrs[position].get('units', '1')} / ({time_units})"))
-            attrs[name] = {"units": units, "long_name": f"{partner} of {position}"}
+            units = str(true.get("units", rate_units(attrs[position].get("units", ""), time_units)))
+            attrs[name] = {"long_name": f"{partner} of {position}"} | ({"units": units} if units else {})
         attrs[name] = {**attrs[name], "role": partner, **link}
     return Layout((*positions, *names), tuple(observed), inputs, attrs, time_units)

@@ -16,8 +16,8 @@ from physode.analysis import (
     phase_plane,
     term_library,
 )
-from physode.analysis.unit_algebra import multiply_units, units_of_term
 from physode.errors import DataError, PhysodeError
+from physode.trajectories.unit_algebra import multiply_units, units_of_term
 
 EXACT = {
     "lorenz": {"x": {"x": -10, "y": 10}, "y": {"x": 28, "y": -1, "x*z": -1}, "z": {"z": -8 / 3, "x*y": 1}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> No
         run = model.simulate({"z": 1.0}, time)["z"].values
     lost = np.isnan(run[0])
     assert not lost[:5].any() and lost[-1] and (np.diff(lost.astype(int)) >= 0).all()
+
+
+def test_a_time_of_unknown_unit_is_told_as_a_number() -> None:
+    model = with_rate(50.0)
+    model.dynamics_ = replace(model._fitted(), layout=replace(model._fitted().layout, time_units=""))
+    with pytest.warns(SimulationWarning, match=r"beyond time \d+, where z .*, from time 0 on\."):
+        model.simulate({"z": 1.0}, np.linspace(0, 32, 17))
 
 
 def test_a_prediction_names_the_first_trajectory_and_the_others() -> None:

@@ -364,3 +364,15 @@ def test_a_velocity_that_a_model_holds_is_not_called_the_true_one() -> None:
     velocity = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=1).fit(ds).predict(ds)["omega"]
     assert ds["omega_true"].attrs["long_name"] == "true angular velocity"
     assert velocity.attrs == {"units": "rad s-1", "long_name": "velocity of theta", "role": "velocity", "time_derivative_of": "theta"}
+
+
+@pytest.mark.parametrize(
+    ("units", "velocity", "slope"),
+    [({"x": "m", "time": "s"}, "m s-1", "m s-2"), ({"x": "1", "time": "1"}, "1", "1"), ({"x": "m"}, "", ""), (None, "", "")],
+)
+def test_units_follow_from_those_of_the_record_and_are_not_made_up(units: dict[str, str] | None, velocity: str, slope: str) -> None:
+    ds = physode.from_numpy(TIME, np.sin(TIME), ["x"], units=units)
+    model = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=1).fit(ds)
+    assert model.predict(ds)["x_velocity"].attrs.get("units", "") == velocity
+    assert model.vector_field(ds)["dx_velocity_dt"].attrs["units"] == slope
+    assert model.units == {"x": (units or {}).get("x", ""), "x_velocity": velocity, "time": (units or {}).get("time", "")}

@@ -116,3 +116,12 @@ def test_a_full_disk_is_told_and_nothing_is_left(saved: Path, tmp_path: Path, fu
 def test_a_folder_that_is_not_there(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="cannot be written: there is no folder .*nowhere; make it first"):
         physode.load(saved).save(tmp_path / "nowhere" / "model.safetensors")
+
+
+def test_a_file_with_the_units_that_were_once_written(tmp_path: Path) -> None:
+    ds = physode.from_numpy(np.linspace(0, 6, 30), np.sin(np.linspace(0, 6, 30)), ["x"], units={"x": "m", "time": "s"})
+    path, older = tmp_path / "model.safetensors", tmp_path / "older.safetensors"
+    model = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=1).fit(ds)
+    model.save(path)
+    _rewrite(path, older, lambda about, _: about["layout"]["attrs"]["x_velocity"].update(units="m / (s)"))
+    np.testing.assert_array_equal(physode.load(older).predict(ds)["x_velocity"], model.predict(ds)["x_velocity"])
