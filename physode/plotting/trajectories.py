@@ -36,7 +36,8 @@ def plot_trajectories(
         Where to draw. Default: a new figure, which pyplot does not know.
     predictions : xarray.Dataset, optional
         Predictions on the record's coordinates, with the dimension ``model`` or without; over a dimension ``seed`` the median
-        is a line and the range a band, of those seeds that are not lost (NaN).
+        is a line and the range a band, of those seeds that are not lost (NaN). What goes farther from the record than the record is
+        wide leaves the figure, and the legend says so.
     state : str, optional
         Default: the record's first state.
     trajectory : optional
@@ -72,21 +73,38 @@ def plot_trajectories(
     time = record["time"].values
     _shade_forecast(ax, record, time)
     noisy = truth is not None and f"{name}_true" in data
+    seen = []
     if name in record and (noisy or truth is None):
+        seen.append(record[name].values)
         every = max(1, len(time) // _MOST_POINTS)
-        ax.plot(time, record[name].values, ".", color=DATA_COLOUR, markersize=4, markevery=every, label="measured", zorder=1)
+        ax.plot(time, seen[-1], ".", color=DATA_COLOUR, markersize=4, markevery=every, label="measured", zorder=1)
     if truth is not None:
-        ax.plot(time, one(truth, "trajectory", trajectory)[name].values, "-", color=TRUTH_COLOUR, linewidth=0.8, label="true", zorder=4)
+        seen.append(one(truth, "trajectory", trajectory)[name].values)
+        ax.plot(time, seen[-1], "-", color=TRUTH_COLOUR, linewidth=0.8, label="true", zorder=4)
     if predictions is not None and name in predictions:
+        (bottom, top), cut = _view(np.concatenate(seen)), False
         for label, style, member in members(predictions):
             series = one(member[name], "trajectory", trajectory)
             low, middle, high = _over_seeds(series)
-            ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=2.0, label=label or "predicted", zorder=3)
+            leaves = bool((low < bottom).any() or (high > top).any())
+            cut, text = cut or leaves, (label or "predicted") + ("\n(leaves the figure)" if leaves else "")
+            ax.plot(time, middle, color=style.colour, linestyle=style.line, linewidth=2.0, label=text, zorder=3)
             if "seed" in series.dims:
                 ax.fill_between(time, low, high, color=style.colour, alpha=0.2, linewidth=0, zorder=0)
+        if cut:
+            least, most = np.clip(ax.dataLim.intervaly, bottom, top)
+            margin = 0.05 * (most - least)
+            ax.set_ylim(max(least - margin, bottom), min(most + margin, top))
     shown = data[name] if name in data else truth[name] if truth is not None else data[name]
     where = f", trajectory {clean(record['trajectory'].item())}" if data.sizes["trajectory"] > 1 else ""
     return finish(ax, x=axes_label(data["time"], "time"), y=axes_label(shown), title=f"{clean(name)} over time{where}")
+
+
+def _view(known: np.ndarray) -> tuple[float, float]:
+    """Give the range of what is known with its width once more on either side; no bounds if that has none."""
+    known = known[np.isfinite(known)]
+    width = float(np.ptp(known)) if known.size else 0.0
+    return (float(known.min()) - width, float(known.max()) + width) if width > 0 else (-np.inf, np.inf)
 
 
 def _over_seeds(series: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

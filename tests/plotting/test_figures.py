@@ -84,6 +84,19 @@ def test_trajectories_show_the_median_and_the_range_over_seeds(record, predictio
     assert not alone.collections
 
 
+def test_what_runs_away_leaves_the_figure_and_the_legend_says_so(exact, predictions):
+    away = predictions.isel(seed=[0, 1]).copy(deep=True)
+    away.x[{"model": 0, "seed": 1, "trajectory": 0, "time": -1}] = 1e6
+    ax = plot_trajectories(exact, predictions=away)
+    low, high = float(exact.x[0].min()), float(exact.x[0].max())
+    assert ax.get_ylim()[1] == pytest.approx(high + (high - low))
+    assert low - 0.5 < ax.get_ylim()[0] < low
+    assert set(lines(ax)) == {"true", "up\n(leaves the figure)", r"down \$"}
+    assert plot_trajectories(exact, predictions=away, trajectory="b").get_ylim()[1] < 1.5
+    still = plot_trajectories(0 * exact.assign_attrs(exact.attrs), predictions=away)
+    assert still.get_ylim()[1] > 1e6  # there is nothing to measure it by
+
+
 def test_a_lost_seed_takes_no_other_along(predictions, exact):
     lost = predictions.isel(model=0, seed=[0, 2]).copy(deep=True)
     lost.x[{"seed": 1, "time": slice(10, None)}] = lost.x[{"seed": 0, "time": slice(40, None)}] = np.nan
