@@ -23,10 +23,10 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 FIGURE = Figure("one", "One", "A caption.", "What is seen.", SVG)
 
 
-def make_tree(name="x", unit="m", label="node", attr="lab", message="fine", warning=""):
+def make_tree(name="x", unit="m", label="node", other="plain", attr="lab", message="fine", warning=""):
     """A small comparison in which every text can be chosen: two models, two seeds, the last of which failed."""
     rng = np.random.default_rng(0)
-    time, models, seeds, splits = np.linspace(0, 1, 11), [label, "plain"], [0, 1], ["train", "test"]
+    time, models, seeds, splits = np.linspace(0, 1, 11), [label, other], [0, 1], ["train", "test"]
     x = np.sin(time)[None] + rng.normal(0, 0.01, (3, 11))
     coords = {"trajectory": [0, 1, 2], "time": ("time", time, {"units": unit}), "split": ("trajectory", ["train", "train", "test"])}
     attrs = {"role": "state", "units": unit, "long_name": attr}
@@ -189,6 +189,24 @@ def test_no_text_from_the_data_becomes_markup(payload, place):
 def test_figures_of_hostile_names_are_drawn(payload):
     for figure in draw_figures(make_tree(name=payload.replace("/", "_"), unit=payload, label=payload)):
         assert b"<script" not in figure.svg and figure.svg.startswith(b"<?xml")
+
+
+def test_a_phase_portrait_has_a_panel_for_each_model_with_two_states_and_says_what_lies_below(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("physode.plotting.svg_bytes", lambda canvas: drawn.append(canvas) or SVG)
+    tree = make_tree(label="plain", other="node")
+    position, seen = tree["predictions"].to_dataset()["x"], tree["observations"].to_dataset()
+    hidden = {"v": position.where(position["model"] == "node")}
+    for measured, attrs, over in (
+        ({"v": seen["x"]}, {}, "seed, over the measured values (dots); crosses"),
+        ({"v": seen["x"]}, {"system": "lab"}, "seed, over the truth (black); crosses"),
+        ({}, {}, "of the first seed; crosses"),
+    ):
+        tree["predictions"] = tree["predictions"].to_dataset().assign(hidden)
+        tree["observations"] = seen.assign(measured).assign_attrs(attrs)
+        (figure,) = [figure for figure in draw_figures(tree) if figure.name == "phase-portrait"]
+        canvas = [canvas for canvas in drawn if canvas.axes[0].get_title() == "node"][-1]
+        assert over in figure.caption and canvas.axes[0].get_subplotspec().get_geometry()[:2] == (1, 1)
 
 
 def test_verdicts_follow_from_the_numbers():

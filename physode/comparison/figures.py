@@ -15,7 +15,6 @@ from physode.comparison.forecast import split_kind
 from physode.comparison.overview import number, overview
 from physode.comparison.replay import ENERGY_HORIZON
 from physode.comparison.status import FAILED
-from physode.errors import DataError
 from physode.plotting.style import clean
 from physode.trajectories import state_names
 
@@ -121,32 +120,30 @@ def _trajectories(shown: _Shown) -> Iterator[Figure]:
 def _phase(shown: _Shown) -> Iterator[Figure]:
     predictions = shown.group("predictions").sel(trajectory=shown.paths)
     record = shown.record.sel(trajectory=shown.paths)
-    columns = min(len(shown.models), _MOST_COLUMNS)
-    rows = -(-len(shown.models) // columns)
+    held = {label: predictions.sel(model=label).isel(seed=0) for label in shown.models}
+    own = {label: member[[name for name in member.data_vars if member[name].notnull().any()]] for label, member in held.items()}
+    drawn = {label: member for label, member in own.items() if len(member.data_vars) > 1}
+    if not drawn:
+        return
+    columns = min(len(drawn), _MOST_COLUMNS)
+    rows = -(-len(drawn) // columns)
     canvas = Canvas(figsize=(3.2 * columns, 3.2 * rows), layout="constrained")
-    drawn = []
-    for i, label in enumerate(shown.models):
-        member = predictions.sel(model=label).isel(seed=0)
-        member = member[[name for name in member.data_vars if member[name].notnull().any()]]
-        axes = canvas.add_subplot(rows, columns, i + 1)
-        try:
-            plotting.plot_phase_portrait(member, axes, truth=record)
-        except DataError:
-            axes.remove()
-            continue
+    below: set[str] = set()
+    for i, (label, member) in enumerate(drawn.items()):
+        axes = plotting.plot_phase_portrait(member, canvas.add_subplot(rows, columns, i + 1), truth=record)
         axes.set_title(clean(label), fontsize=11)
+        below.update(axes.get_legend_handles_labels()[1])
         if (legend := axes.get_legend()) is not None:
             legend.remove()
-        drawn.append(label)
-    if drawn:
-        yield Figure(
-            "phase-portrait",
-            "Phase portrait",
-            "The first two states that belong together, of the first seed, over the truth in black; crosses mark the beginnings. "
-            "A model's own hidden state is drawn as it is.",
-            f"Phase portraits of {', '.join(drawn)}, beside the truth where it is known.",
-            _svg(canvas),
-        )
+    over = ", over the truth (black)" if "true" in below else ", over the measured values (dots)" if "measured" in below else ""
+    yield Figure(
+        "phase-portrait",
+        "Phase portrait",
+        f"Two states that belong together, of the first seed{over}; crosses mark the beginnings. "
+        "A hidden state of a model's own has nothing to be compared with.",
+        f"Phase portraits of {', '.join(drawn)}{over}.",
+        _svg(canvas),
+    )
 
 
 def _velocity(shown: _Shown) -> Iterator[Figure]:

@@ -8,8 +8,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from physode.errors import DataError, unknown_name
-from physode.plotting.style import TRUTH_COLOUR, Style, axes_label, clean, finish, members, new_axes, one
-from physode.trajectories import time_dim, true_states
+from physode.plotting.style import DATA_COLOUR, TRUTH_COLOUR, Style, axes_label, clean, finish, members, new_axes, one
+from physode.trajectories import state_names, time_dim, true_states
 
 __all__ = ["plot_phase_portrait"]
 
@@ -29,9 +29,10 @@ def plot_phase_portrait(
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure, which pyplot does not know.
     states : pair of str, optional
-        Default: the first position and its velocity or momentum, else the first two states.
+        Default: the first position and its velocity or momentum, else the first two states; of those that `truth` holds too, if
+        it holds two.
     truth : xarray.Dataset, optional
-        A record whose true states are drawn in black below.
+        A record whose true states are drawn in black below; where none are known, its measured ones as dots.
 
     Returns
     -------
@@ -54,13 +55,17 @@ def plot_phase_portrait(
     marked = any(variable.attrs.get("role") == "truth" for variable in data.data_vars.values())
     known = true_states(data) if marked else None
     shown = data if known is None else known
-    first, second = _pair(shown, states)
+    true = None if truth is None else true_states(truth)
+    below = xr.Dataset() if truth is None else truth[state_names(truth)] if true is None else true
+    shared = [name for name in shown.data_vars if name in below]
+    first, second = _pair(shown[shared] if states is None and len(shared) > 1 else shown, states)
     ax = new_axes(ax)
-    below = None if truth is None else true_states(truth)
-    if below is not None and first in below and second in below:
+    if first in below and second in below and true is None:
+        ax.plot(below[first].values.ravel(), below[second].values.ravel(), ".", color=DATA_COLOUR, markersize=4, label="measured", zorder=1)
+    elif first in below and second in below:
         _draw(ax, below, first, second, Style(TRUTH_COLOUR, "-", "x"), "true", 0.8, 3)
     for label, style, member in members(shown):
-        _draw(ax, one(member, "seed"), first, second, style, label or ("predicted" if below is not None else ""), 1.6, 2)
+        _draw(ax, one(member, "seed"), first, second, style, label or ("predicted" if truth is not None else ""), 1.6, 2)
     title = f"{clean(second)} against {clean(first)}"
     return finish(ax, x=axes_label(shown[first]), y=axes_label(shown[second]), title=title)
 

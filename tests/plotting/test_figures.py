@@ -137,6 +137,18 @@ def test_phase_portrait_takes_position_and_velocity(record, predictions, exact):
         plot_phase_portrait(exact[["x"]])
 
 
+def test_a_phase_portrait_lies_over_the_same_states_of_a_measured_record(exact, predictions):
+    del exact.attrs["system"]
+    hidden = predictions.isel(model=0, seed=0).rename(v="w").assign(v=exact.v.assign_attrs(role="state", time_derivative_of=""))
+    ax = plot_phase_portrait(hidden, truth=exact)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (m)", "v (m s-1)")
+    np.testing.assert_array_equal(lines(ax)["measured"].get_xydata(), np.stack([exact.x.values.ravel(), exact.v.values.ravel()], axis=1))
+    assert lines(ax)["measured"].get_linestyle() == "None"
+    assert {"measured", "predicted"} <= set(lines(ax))
+    alone = plot_phase_portrait(hidden.drop_vars("v"), truth=exact)  # the record holds no w
+    assert "measured" not in lines(alone) and alone.get_ylabel() == "v (m s-1)"
+
+
 @pytest.fixture
 def velocity(exact):
     one = xr.Dataset(
