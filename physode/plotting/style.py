@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _LONGEST: Final = 60  # characters of a name in a figure
+_CHARACTER: Final = 0.5  # width of one in a sentence, over the size of the font
 
 
 @dataclass(frozen=True)
@@ -91,15 +93,22 @@ def new_axes(ax: Axes | None) -> Axes:
 
 
 def finish(ax: Axes, *, x: str, y: str, title: str) -> Axes:
-    """Write labels, title and legend, in sizes that can be read."""
-    ax.set_xlabel(x, fontsize=10)
-    ax.set_ylabel(y, fontsize=10)
-    ax.set_title(title, fontsize=11)
+    """Write labels, title and legend, in sizes that can be read and lines that fit."""
+    box, point = ax.get_window_extent(), ax.figure.dpi / 72
+    ax.set_xlabel(_wrap(x, box.width / point, 10), fontsize=10)
+    ax.set_ylabel(_wrap(y, box.height / point, 10), fontsize=10)
+    ax.set_title(_wrap(title, box.width / point, 11), fontsize=11)
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     if len(ax.get_legend_handles_labels()[1]) > 1:
         ax.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the data, never over them
     return ax
+
+
+def _wrap(text: str, length: float, size: int) -> str:
+    """Break a clean text into lines of about this length in points, at blanks where it has any and never within an escaped `$`."""
+    broken = textwrap.wrap(text.replace(r"\$", "\0"), max(10, int(length / (_CHARACTER * size))))
+    return "\n".join(broken).replace("\0", r"\$")
 
 
 def members(data: xr.Dataset) -> Iterator[tuple[str, Style, xr.Dataset]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
 
 from physode.errors import DataError, ExistsError, UnknownNameError
 from physode.plotting import (
@@ -219,8 +220,6 @@ def test_exponents_have_bars_of_two_standard_errors():
 
 
 def test_given_axes_are_drawn_on_and_no_setting_changes(record):
-    from matplotlib.figure import Figure
-
     before, mine = dict(mpl.rcParams), Figure().add_subplot()
     assert plot_trajectories(record, mine) is mine
     svg_bytes(mine.figure)
@@ -246,6 +245,22 @@ def test_any_name_can_be_drawn(name, record):
     assert b"<script>" not in drawn
     assert len(clean(name)) <= 62
     assert clean("a\0b") == "a b"
+
+
+def test_long_names_are_broken_into_lines_that_fit_their_panel(exact):
+    name = "Temperature of the upper reservoir measured by sensor 12A"
+    for variable in exact.data_vars.values():
+        variable.attrs["long_name"] = name
+    canvas = Figure(figsize=(9.6, 3.2), layout="constrained")
+    panels = [plot_phase_portrait(exact, canvas.add_subplot(1, 3, i + 1)) for i in range(3)]
+    canvas.draw_without_rendering()
+    assert panels[0].get_xlabel().replace("\n", " ") == f"{name} (m)"
+    boxes = [panel.get_tightbbox() for panel in panels]
+    assert boxes[0].x0 >= 0 and boxes[0].x1 <= boxes[1].x0 and boxes[1].x1 <= boxes[2].x0 and boxes[2].x1 <= canvas.bbox.x1
+    assert all(box.y0 >= 0 and box.y1 <= canvas.bbox.y1 for box in boxes)
+    exact.x.attrs["long_name"] = "$" * 50
+    label = plot_phase_portrait(exact, Figure(figsize=(3.2, 3.2)).add_subplot()).get_xlabel()
+    assert label.count(r"\$") == label.count("$") == 50 and "\n" in label
 
 
 def test_svg_is_the_same_each_time_and_written_whole(tmp_path, record, predictions):
