@@ -47,10 +47,10 @@ def fixed_points(
     Returns
     -------
     xarray.Dataset
-        Over ``fixed_point``: a variable for each state; ``kind``, such as "stable focus" or "saddle"; ``residual``, the
-        largest rate there; ``beyond``, how far it lies outside the box, in sizes of the box, 0 inside. Over ``fixed_point``
-        and ``exponent``: ``eigenvalue_real`` and ``eigenvalue_imag`` of the Jacobian, by falling real part. Where there is no
-        fixed point the length is zero.
+        Over ``fixed_point``: a variable for each state, whose attribute ``size`` is that of the box; ``kind``, such as "stable
+        focus" or "saddle"; ``residual``, the largest rate there; ``beyond``, how far it lies outside the box, in sizes of the
+        box, 0 inside. Over ``fixed_point`` and ``exponent``: ``eigenvalue_real`` and ``eigenvalue_imag`` of the Jacobian, by
+        falling real part. Where there is no fixed point the length is zero.
 
     Raises
     ------
@@ -81,7 +81,10 @@ def fixed_points(
     eigenvalues = _eigenvalues(dynamics, points)
     names = dynamics.states
     result = xr.Dataset(
-        {name: ("fixed_point", points[:, i], {"units": unit_of(dynamics, name), "long_name": name}) for i, name in enumerate(names)},
+        {
+            name: ("fixed_point", points[:, i], {"units": unit_of(dynamics, name), "long_name": name, "size": float(size[i])})
+            for i, name in enumerate(names)
+        },
         coords={"fixed_point": np.arange(len(points)), "exponent": np.arange(1, len(names) + 1)},
         attrs={"dynamics": dynamics.name},
     )

@@ -44,6 +44,8 @@ def plot_nullclines(data: xr.Dataset, ax: Axes | None = None) -> Axes:
 def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple[str, str] | None = None) -> Axes:
     """Mark fixed points in the plane of two states: the marker says the kind, and it is filled if nothing leaves the point.
 
+    The axes are at least as wide as the box that the points were looked for around.
+
     Parameters
     ----------
     data : xarray.Dataset
@@ -89,7 +91,13 @@ def plot_fixed_points(data: xr.Dataset, ax: Axes | None = None, *, states: tuple
             zorder=5,
             label=kind,
         )
-    return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title=f"fixed points{of}")
+    if len(kinds):
+        shown = [data[name] for name in (first, second)]
+        middle = np.array([float(points.min() + points.max()) / 2 for points in shown])
+        half = np.array([float(points.attrs.get("size", 0.0)) / 2 for points in shown])
+        ax.update_datalim([middle - half, middle + half])
+        ax.autoscale_view()
+    return finish(ax, x=axes_label(data[first], first), y=axes_label(data[second], second), title=f"fixed points{of}", fewest=1)
 
 
 def plot_phase_plane(data: xr.Dataset, ax: Axes | None = None) -> Axes:

@@ -92,15 +92,15 @@ def new_axes(ax: Axes | None) -> Axes:
     return Figure(figsize=(7.2, 3.6), layout="constrained").add_subplot()
 
 
-def finish(ax: Axes, *, x: str, y: str, title: str) -> Axes:
-    """Write labels, title and legend, in sizes that can be read and lines that fit."""
+def finish(ax: Axes, *, x: str, y: str, title: str, fewest: int = 2) -> Axes:
+    """Write labels, title and legend, of at least `fewest` entries, in sizes that can be read and lines that fit."""
     box, point = ax.get_window_extent(), ax.figure.dpi / 72
     ax.set_xlabel(_wrap(x, box.width / point, 10), fontsize=10)
     ax.set_ylabel(_wrap(y, box.height / point, 10), fontsize=10)
     ax.set_title(_wrap(title, box.width / point, 11), fontsize=11)
     ax.tick_params(labelsize=9)
     ax.spines[["top", "right"]].set_visible(False)
-    if len(ax.get_legend_handles_labels()[1]) > 1:
+    if len(ax.get_legend_handles_labels()[1]) >= fewest:
         ax.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the data, never over them
     return ax
 

@@ -129,6 +129,16 @@ def test_only_what_attracts_is_filled():
         plot_fixed_points(found, states=("x", "kind"))
 
 
+def test_one_fixed_point_is_shown_on_the_scale_of_the_states_with_its_kind():
+    found = fixed_points(systems.get("duffing"))
+    ax = plot_fixed_points(found)
+    for (low, high), state in ((ax.get_xlim(), found.x), (ax.get_ylim(), found.v)):
+        assert state.size == 1 and state.attrs["size"] > 0.1
+        assert high - low == pytest.approx(1.1 * state.attrs["size"]) and low + high == pytest.approx(2 * float(state[0]), abs=1e-9)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["centre"]
+    assert plot_fixed_points(found.isel(fixed_point=[])).get_legend() is None
+
+
 def test_a_phase_plane_shows_directions_over_the_divergence():
     data = phase_plane(systems.get("pendulum"), n=11)
     data = data.assign(divergence=data.divergence + data.theta)
