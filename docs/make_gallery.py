@@ -48,7 +48,8 @@ SEVERAL = {
     "duffing": 6,
     "mass-spring": 5,
 }
-HEATED = {"lorenz-96", "oscillator-chain"}
+# What is numbered upwards in a heat map over time, and what its colours are.
+HEATED = {"lorenz-96": ("cell", "value"), "oscillator-chain": ("mass", "displacement")}
 
 
 def draw(name: str) -> None:
@@ -63,10 +64,12 @@ def draw(name: str) -> None:
     if name in HEATED:
         shown = [state for state in system.states if state.startswith("x")]
         image = np.stack([record[state].values[0, ::20] for state in shown])
-        axes.imshow(
+        heat = axes.imshow(
             image, aspect="auto", origin="lower", extent=(0, time[-1], 0.5, len(shown) + 0.5), cmap="RdBu_r", interpolation="nearest"
         )
-        axes.set(xlabel=f"time{units(system.time_units)}", ylabel="cell" if name == "lorenz-96" else "mass")
+        numbered, coloured = HEATED[name]
+        axes.set(xlabel=f"time{units(system.time_units)}", ylabel=numbered)
+        figure.colorbar(heat, label=f"{coloured}{units(system.quantity(shown[0]).units)}")
     else:
         pairs = [(across, up)] + [(f"x{i}", f"y{i}") for i in (2, 3) if name.endswith("-body") and f"x{i}" in system.states]
         for first, second in pairs:

@@ -75,4 +75,4 @@ def plot_attractor_distance(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log")
     ax.set_xticks(at, names)
     ax.set_xlim(-0.6, len(names) - 0.4)
-    return finish(ax, x="", y="distance from the truth (1)", title="long-term distances")
+    return finish(ax, x="", y="distance from the truth", title="long-term distances")

@@ -38,6 +38,7 @@ def test_distances_stand_above_their_floors():
         {"state": ["x", "v$"]},
     )
     ax = plot_attractor_distance(data)
+    assert ax.get_ylabel() == "distance from the truth"
     found, floor = ax.get_lines()
     assert found.get_ydata().tolist() == [2.0, 0.3, 0.4] and floor.get_ydata().tolist() == [0.05, 0.01, 0.02]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["state space", "spectrum of x", r"spectrum of v\$"]
