@@ -217,6 +217,10 @@ def test_verdicts_follow_from_the_numbers():
     metrics, models = tree["metrics"].to_dataset(), tree["models"].to_dataset()
     poor = xr.DataTree.from_dict({"/metrics": metrics.assign(nrmse=metrics.nrmse * 0 + 0.9), "/models": models})
     assert trust(poor)[0].level == "poor" and "does not follow the data that it was fitted to" in trust(poor)[0].sentences[2]
+    assert trust(poor)[0].sentences[2].endswith("(error 0.9 of their spread): it cannot represent them.")
+    uneven = metrics.assign(nrmse=xr.DataArray([0.1, 1.1], dims="seed") + 0 * metrics.nrmse)
+    (sentence,) = [text for text in trust(xr.DataTree.from_dict({"/metrics": uneven, "/models": models}))[0].sentences if "follow" in text]
+    assert sentence.endswith("(error 0.6 of their spread), but its best seed does (0.1): whether a fit succeeds depends on the seed.")
     absorbed = xr.DataTree.from_dict({"/metrics": metrics, "/models": models.assign(solver_error=models.solver_error * 0 + 0.01)})
     assert "the network has absorbed part of that error" in trust(absorbed)[0].sentences[2] and trust(absorbed)[0].level == "caution"
     velocity = {"velocity_nrmse": metrics.nrmse * 0 + np.inf, "velocity_correlation": metrics.nrmse * np.nan}

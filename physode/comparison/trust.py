@@ -101,11 +101,11 @@ def _forecast(scores: xr.Dataset) -> list[tuple[int, str]]:
     explained = float(scores["r2"].sel(split="test").mean("state").median())
     if severity and explained < EXPLAINED:
         out.append((1, f"It explains little of what varies within the held-out part (R2 {number(explained)})."))
-    fitted = float(train.median())
+    fitted, best = float(train.median()), float(train.min())
     if fitted > POOR:
-        out.append(
-            (2, f"It does not follow the data that it was fitted to (error {number(fitted)} of their spread): it cannot represent them.")
-        )
+        lost = f"It does not follow the data that it was fitted to (error {number(fitted)} of their spread)"
+        follows = f"but its best seed does ({number(best)}): whether a fit succeeds depends on the seed"
+        out.append((2, f"{lost}: it cannot represent them." if best > POOR else f"{lost}, {follows}."))
     elif fitted > 0 and worst > GOOD / 2 and (ratio := float(ratios.median())) > OVERFIT:
         out.append((1, f"The error on held-out data is {number(ratio)} times that on the training data: it overfits."))
     return out
