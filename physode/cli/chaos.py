@@ -45,7 +45,7 @@ def print_exponents(
         source = systems.get(dynamics, **values)
     found = lyapunov_spectrum(source, n_exponents=exponents, duration=duration, seed=seed)
     unit = found["lyapunov_exponent"].attrs.get("units", "")
-    typer.echo(f"Lyapunov exponents of {dynamics} [{unit}], with standard errors")
+    typer.echo(f"Lyapunov exponents of {dynamics}{f' [{unit}]' if unit else ''}, with standard errors")
     for value, spread in zip(found["lyapunov_exponent"].values, found["standard_error"].values, strict=True):
         typer.echo(f"{value:+12.5f} +- {spread:.5f}")
     if found.sizes["exponent"] == len(source.states):
