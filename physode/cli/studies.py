@@ -61,7 +61,7 @@ def run_study(
     ] = False,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds (default: what the study says).")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where results are kept (default: runs/study-NAME).")
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where results are kept (default: runs/study-NAME[-quick]).")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="How many processes work (default: one per core).")] = None,
 ) -> None:

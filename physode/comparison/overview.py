@@ -117,9 +117,9 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> [number(v) for v in (0.00012345, 12.345, 0.99987654, 1234567.0, 0.0)]
-    ['0.000123', '12.3', '0.99988', '1.23e+06', '0']
+    >>> [number(v) for v in (0.00012345, 12.345, 0.99987654, 1 - 3.2e-9, 1234567.0, 0.0)]
+    ['0.000123', '12.3', '0.99988', '1 - 3.2e-09', '1.23e+06', '0']
     """
     if 0.99 < abs(value) < 1:
-        return f"{value:.5f}"
+        return f"{value:.5f}" if value < 1 - 1e-5 else f"1 - {1 - value:.2g}"
     return f"{value:.{_SIGNIFICANT}g}"
