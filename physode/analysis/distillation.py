@@ -78,7 +78,8 @@ def distill(
     Raises
     ------
     DataError
-        If the field is driven in time, a term or the field is not finite at the states, or there are fewer than three.
+        If the field is driven in time, a term or the field is not finite at the states, there are fewer than three, or the field
+        cannot be followed from any of them.
     PhysodeError
         If a number is out of its range.
 
@@ -164,12 +165,17 @@ def _over_windows(dynamics: Dynamics, terms: Mapping[str, Term], points: Array) 
         at_nodes = np.stack([dynamics.rhs(t, inside[:, j]) for j, t in enumerate(grid[1:-1])], axis=1)
         error = np.abs(np.einsum("j,ijk->ik", _WEIGHTS / 2, at_nodes) - rate)
         good = (error <= _QUADRATURE * np.sqrt(np.nanmean(rate**2, axis=0))).all(axis=1) & np.isfinite(path).all(axis=(1, 2))
-        table = _features(terms, inside[good].reshape(-1, inside.shape[-1])).reshape(*inside[good].shape[:2], -1)
+        table = _features(terms, inside[good].reshape(-1, inside.shape[-1])).reshape(*inside[good].shape[:2], len(terms))
         features.append(np.einsum("j,ijk->ik", _WEIGHTS / 2, table))
         rates.append(rate[good])
         points, length = points[~good], length / 2
         if not len(points):
             break
+    if not sum(map(len, rates)):
+        raise DataError(
+            f"the field of {dynamics.name!r} cannot be followed from any of the states, however briefly: it runs away, or changes too "
+            "fast for its mean rate to be found; pass other states."
+        )
     return np.concatenate(features), np.concatenate(rates)
 
 

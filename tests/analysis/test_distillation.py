@@ -121,6 +121,20 @@ def test_a_field_outside_the_library_is_told_by_its_r2_and_met_by_more_terms():
         distill(odd, extra={"log(x)": lambda z: np.log(np.where(z[:, 0] > 0, z[:, 0], np.nan))})
 
 
+def test_a_field_with_kinks_is_written_as_it_is_though_all_windows_of_a_length_meet_one():
+    kinks = {"abs(x+1)": lambda z: np.abs(z[:, 0] + 1), "abs(x-1)": lambda z: np.abs(z[:, 0] - 1)}
+    assert found_terms(distill(systems.get("chua"), extra=kinks))["x"] == pytest.approx(
+        {"x": -18 / 7, "y": 9, "abs(x+1)": 27 / 14, "abs(x-1)": -27 / 14}, rel=1e-8
+    )
+
+
+def test_a_field_that_cannot_be_followed_is_told():
+    fast = Disturbed(systems.get("harmonic-oscillator"), 0.0)
+    fast.time_scale = 3000.0
+    with pytest.raises(DataError, match="'harmonic-oscillator' cannot be followed from any of the states, however briefly"):
+        distill(fast, states=[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
 def test_given_states_are_used_and_a_field_at_rest_has_no_terms():
     cubic = systems.define("cubic", equations={"x": "x + x**3"}, initial_state={"x": 1.0})
     near = distill(cubic, states=np.linspace(-1e-6, 1e-6, 300)[:, None])
