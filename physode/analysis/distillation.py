@@ -60,7 +60,8 @@ def distill(
         More terms: formula and function of states (batch, state).
     tolerance : float, default 1e-3
         Relative error that the field itself may have: terms are not added to explain less. A network fitted to noise needs a
-        larger one, a System may have a smaller one.
+        larger one, a System may have a smaller one. It bounds the number of terms too, to 17 by default: each must divide the
+        error by 1.5.
     n_states : int, default 2000
         Number of states.
     spread : float, default 0.05

@@ -11,7 +11,7 @@ from physode.analysis.dynamics import Array
 __all__ = ["sparse_regression"]
 
 _WORTH: Final = 1.5  # a term must divide the error by as much
-_MOST_TERMS: Final = 12
+_MOST_FORWARD: Final = 12  # larger sets are found backward
 
 
 def sparse_regression(features: Array, target: Array, tolerance: float) -> Array:
@@ -67,7 +67,7 @@ def _forward(scaled: Array, target: Array) -> list[tuple[int, ...]]:
     """Add one term after the other, each time the one that leaves the smallest error."""
     path: list[tuple[int, ...]] = []
     chosen: tuple[int, ...] = ()
-    while len(chosen) < min(_MOST_TERMS, scaled.shape[1]):
+    while len(chosen) < min(_MOST_FORWARD, scaled.shape[1]):
         others = [i for i in range(scaled.shape[1]) if i not in chosen]
         basis = np.linalg.qr(scaled[:, list(chosen)])[0] if chosen else np.zeros((len(scaled), 0))
         left, columns = target - basis @ (basis.T @ target), scaled[:, others] - basis @ (basis.T @ scaled[:, others])
@@ -81,7 +81,7 @@ def _forward(scaled: Array, target: Array) -> list[tuple[int, ...]]:
 def _backward(scaled: Array, target: Array) -> list[tuple[int, ...]]:
     """Take away one term after the other, each time the one whose loss costs least."""
     chosen = tuple(range(scaled.shape[1]))
-    path = []
+    path = [chosen]
     while len(chosen) > 1:
         columns = scaled[:, list(chosen)]
         q, r = np.linalg.qr(columns)
@@ -90,6 +90,5 @@ def _backward(scaled: Array, target: Array) -> list[tuple[int, ...]]:
         cost = weights**2 / np.maximum((inverse**2).sum(axis=1), 1e-300)
         worst = int(cost.argmin())
         chosen = (*chosen[:worst], *chosen[worst + 1 :])
-        if len(chosen) <= _MOST_TERMS:
-            path.append(chosen)
+        path.append(chosen)
     return path

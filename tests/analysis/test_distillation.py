@@ -135,6 +135,15 @@ def test_a_field_that_cannot_be_followed_is_told():
         distill(fast, states=[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 
+@pytest.mark.parametrize("n_terms", [14, 15])
+def test_equations_may_have_many_terms(n_terms):
+    terms = list(term_library(systems.get("van-der-pol"), degree=4))[:n_terms]
+    expected = {term: (-1) ** k * (10 + k) / 100 for k, term in enumerate(terms)}
+    equations = {"x": " + ".join(f"({c})*{term}" for term, c in expected.items()), "v": "-v"}
+    many = systems.define("many", equations, initial_state={"x": 0.5, "v": 0.5}, ranges={"x": (-1, 1), "v": (-1, 1)})
+    assert found_terms(distill(many, degree=4, n_states=300))["x"] == pytest.approx(expected, rel=1e-8)
+
+
 def test_given_states_are_used_and_a_field_at_rest_has_no_terms():
     cubic = systems.define("cubic", equations={"x": "x + x**3"}, initial_state={"x": 1.0})
     near = distill(cubic, states=np.linspace(-1e-6, 1e-6, 300)[:, None])
