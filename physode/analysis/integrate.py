@@ -13,6 +13,8 @@ __all__ = ["TOLERANCE", "integrate"]
 
 TOLERANCE: Final = 1e-10
 """Relative tolerance; the absolute one is this times the size of each state."""
+_EVALUATIONS: Final = 10_000  # within which the time must go on by
+_PROGRESS: Final = 1e-3  # of a time scale, or of the whole time where that is shorter
 
 
 def integrate(dynamics: Dynamics, start: Array, time: Array, tolerance: float = TOLERANCE) -> Array:
@@ -32,7 +34,8 @@ def integrate(dynamics: Dynamics, start: Array, time: Array, tolerance: float = 
     Returns
     -------
     ndarray, shape (trajectory, n, state)
-        NaN from where a trajectory could not be carried on (it ran away, or the field is not finite).
+        NaN from where a trajectory could not be carried on (it ran away, the field is not finite, or jumps to and fro
+        across a surface that holds the trajectory, as dry friction does where it sticks).
 
     Examples
     --------
@@ -55,8 +58,15 @@ def _solve(dynamics: Dynamics, start: Array, time: Array, relative: float) -> Ar
     size = np.maximum(np.abs(start).max(axis=0), np.abs(dynamics.rhs(time[0], start)).max(axis=0) * dynamics.time_scale)
     size[~(size > 0)] = size[size > 0].min(initial=1.0)
     limit = 1e6 * float(size.max())
+    count, mark, stuck, least = 0, time[0], False, _PROGRESS * min(dynamics.time_scale, abs(time[-1] - time[0]))
 
     def field(t: float, flat: Array) -> Array:
+        nonlocal count, mark, stuck
+        count += 1
+        if count % _EVALUATIONS == 0:
+            stuck, mark = abs(t - mark) < least, t
+        if stuck:
+            return np.full_like(flat, np.nan)
         return dynamics.rhs(t, flat.reshape(start.shape)).ravel()
 
     def ran_away(t: float, flat: Array) -> float:

@@ -127,6 +127,26 @@ def test_an_energy_of_other_states_is_told():
         energy_drift(systems.get("pendulum"), record, energy=systems.get("pendulum"))
 
 
+def test_integrate_gives_up_where_a_field_jumps_to_and_fro_and_goes_on_with_the_others():
+    friction = systems.define("dry", {"x": "v", "v": "-x - 0.1*sign(v)"})
+    evaluations = 0
+
+    class Counted:
+        time_scale = friction.time_scale
+
+        def rhs(self, t, z):
+            nonlocal evaluations
+            evaluations += 1
+            assert evaluations < 100_000
+            return friction.rhs(t, z)
+
+    time = np.linspace(0, 0.5, 5)
+    stuck, moving = integrate(Counted(), np.array([[0.05, 0.01], [1.0, -0.5]]), time)
+    assert np.isfinite(stuck[0]).all()
+    assert np.isnan(stuck[1:]).all()
+    np.testing.assert_allclose(moving[:, 0], 0.1 + 0.9 * np.cos(time) - 0.5 * np.sin(time), atol=1e-8)
+
+
 def test_integrate_goes_backward():
     lorenz = systems.get("lorenz")
     start = lorenz.sample_states(2, 0)
