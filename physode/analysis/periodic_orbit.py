@@ -32,6 +32,7 @@ _TOLERANCE: Final = 1e-11
 _N_PIECES: Final = 16  # of the period, between orthonormalisations
 _N_ROUNDS: Final = 40
 _RESOLVED: Final = 1e-6  # of the largest multiplier: not yet drowned in its rounding
+_ROUNDING: Final = 1e-12  # of orthonormal columns
 _HELD: Final = ("period", "gap", "multiplier_real", "multiplier_imag", "floquet_exponent")
 
 
@@ -179,17 +180,26 @@ def _carry(dynamics: Dynamics, state: Array, period: float) -> tuple[Array, Arra
 def _multipliers(pieces: Array) -> tuple[np.ndarray, Array]:
     """Multipliers, and the logarithms of their sizes by repeated orthonormalisation: the small ones drown in the product."""
     n = pieces.shape[1]
-    values = np.linalg.eigvals(functools.reduce(lambda product, piece: piece @ product, pieces)).astype(complex)
+    values = _by_size(np.linalg.eigvals(functools.reduce(lambda product, piece: piece @ product, pieces)))
     frame, logs = np.eye(n), np.zeros((_N_ROUNDS, n))
     for turn in range(_N_ROUNDS):
+        before, product = frame, np.eye(n)
         for piece in pieces:
             frame, triangle = np.linalg.qr(piece @ frame)
+            product = triangle @ product
             logs[turn] += np.log(np.maximum(np.abs(np.diag(triangle)), np.finfo(np.float64).tiny))
-    values = values[np.argsort(-np.abs(values), kind="stable")]
     size, sizes = np.abs(values), -np.sort(-logs[_N_ROUNDS // 2 :].mean(axis=0))
     resolved = size > _RESOLVED * size[0]
     sizes[resolved] = np.log(size[resolved])
+    turned = before.T @ frame
+    turned[np.abs(turned) < _ROUNDING] = 0.0  # what is left is triangular but for turning pairs, whose eigenvalues do not mix
+    small = _by_size(np.linalg.eigvals(turned @ product))[~resolved]
+    values[~resolved] = np.exp(sizes[~resolved]) * np.sign(small)
     return values, sizes
+
+
+def _by_size(values: np.ndarray) -> np.ndarray:
+    return values[np.argsort(-np.abs(values), kind="stable")].astype(complex)
 
 
 def _dataset(dynamics: Dynamics, path: Array, period: float, multipliers: np.ndarray, logs: Array, gap: float, note: str) -> xr.Dataset:

@@ -85,6 +85,48 @@ def test_limit_cycle_of_van_der_pol(mu, period, exponent):
     assert found.time[-1] == found.period
 
 
+@pytest.mark.parametrize("mu", [5.0, 10.0])
+def test_a_multiplier_that_drowns_in_the_largest_keeps_its_size_and_its_sign(mu):
+    found = periodic_orbit(van_der_pol(mu), {"x": 2.0, "y": 0.0}, settle=30.0)
+    expected = np.exp((found.floquet_exponent[1] * found.period).item())
+    assert found.multiplier_real[1].item() == pytest.approx(expected, rel=1e-12, abs=0)
+    assert found.multiplier_imag[1] == 0
+
+
+class Turned:
+    """A system in other coordinates, so that each state is a mixture of the system's."""
+
+    def __init__(self, system):
+        self.system, self.name, self.states = system, system.name, system.states
+        self.units, self.time_scale = system.units, system.time_scale
+        self.axes = np.linalg.qr(np.random.default_rng(0).standard_normal((len(self.states),) * 2))[0]
+
+    def rhs(self, t, z):
+        return self.system.rhs(t, z @ self.axes.T) @ self.axes
+
+    def jvp(self, t, z, v):
+        return self.system.jvp(t, z @ self.axes.T, v @ self.axes.T) @ self.axes
+
+    def sample_states(self, n, seed):
+        return self.system.sample_states(n, seed) @ self.axes
+
+
+def test_multipliers_of_a_circle_with_small_ones_of_every_kind():
+    equations = {
+        "x": "x*(1 - x**2 - y**2) - y",
+        "y": "y*(1 - x**2 - y**2) + x",
+        "u": "-5*u - w/6",  # turns by a sixth in a period
+        "w": "u/6 - 5*w",
+        "p": "-7*p - q/2 + x*p + y*q",  # shrinks along two directions that turn by a half
+        "q": "p/2 - 7*q + y*p - x*q",
+    }
+    circle = Turned(systems.define("circle", equations, initial_state=dict.fromkeys(equations, 0.5)))
+    found = periodic_orbit(circle, circle.axes[0], period=2 * np.pi)
+    pair = np.exp(2 * np.pi * (-5 + np.array([1j, -1j]) / 6))
+    expected = [1, np.exp(-4 * np.pi), *pair, -np.exp(-12 * np.pi), -np.exp(-16 * np.pi)]
+    np.testing.assert_allclose(found.multiplier_real + 1j * found.multiplier_imag, expected, rtol=1e-4)
+
+
 def test_an_unstable_orbit_of_lorenz():
     found = periodic_orbit(systems.get("lorenz"), [-13.7636, -19.5788, 27.0], period=1.56)
     assert found.period.item() == pytest.approx(1.5586522107161747, abs=1e-8)
