@@ -21,6 +21,7 @@ __all__ = ["LEVELS", "TARGETS", "band_levels", "banded_states", "prediction_band
 LEVELS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Levels of a calibration curve."""
 TARGETS: Final = ("truth", "observation")
+_FEW: Final = 5  # degrees of freedom: those of Welch and Satterthwaite fail below
 
 
 def prediction_band(
@@ -71,8 +72,10 @@ def prediction_band(
     the n members from the centre c and Student's t for n degrees of freedom; else, with mean m and standard deviation s of the
     members, it is m +- t s sqrt(1 + 1/n), for n - 1 degrees. (From the smallest to the largest of 8 members would be 78 %, not
     90.) With noise of standard deviation e, s^2 + e^2 takes the place of s^2, with the degrees of freedom of Welch and
-    Satterthwaite [1]_, since the noise is known much better than s. Members that ran away are left out; with fewer than two left, the
-    band has no end.
+    Satterthwaite [1]_, since the noise is known much better than s. These hold too little where t has fewer than five degrees; there
+    the half-width is the root of (t s)^2 + (z e)^2, with the normal quantile z, which holds more where s and e are alike: at most
+    0.96, 0.94, 0.93, 0.92 for 0.9 with 1 to 4 degrees. Members that ran away are left out; with fewer than two left, the band has
+    no end.
 
     References
     ----------
@@ -167,5 +170,7 @@ def _spread(members: Array, centre: Array | None, levels: Array, noise: float) -
     drawn = squares / known * (1 + 1 / np.maximum(n, 1) if centre is None else 1)
     with np.errstate(over="ignore"):
         freedom = known * (1 + np.divide(noise, drawn, out=np.full_like(drawn, np.inf), where=drawn > 0)) ** 2
-    half = stats.t.ppf(0.5 + levels[:, None, None] / 2, freedom) * np.sqrt(drawn + noise)
+    end = 0.5 + levels[:, None, None] / 2
+    separate = np.sqrt(stats.t.ppf(end, known) ** 2 * drawn + stats.norm.ppf(end) ** 2 * noise)
+    half = np.where(known < _FEW, separate, stats.t.ppf(end, freedom) * np.sqrt(drawn + noise))
     return middle, np.where((n > 1) & np.isfinite(middle), half, np.inf)

@@ -87,6 +87,15 @@ def test_a_band_for_observations_adds_the_noise():
         prediction_band(prediction.drop_vars("x_noise_std"), record, target="observation")
 
 
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("n_members", [2, 3, 4])
+def test_a_band_for_observations_by_few_members_holds_no_less_than_it_says(n_members, centred):
+    record, prediction = made(20000, 0, n_members=n_members, noise=0.3, centred=centred)
+    found = coverage(prediction_band(prediction, record, [0.5, 0.9], target="observation"), record).coverage[:, 0]
+    assert (found > [0.495, 0.897]).all()  # standard errors 0.003 and 0.002
+    assert (found < [0.53, 0.93]).all()
+
+
 def test_coverage_counts_after_the_warmup_and_weighs_trajectories_the_same():
     record, prediction = made(2, 0)
     band = prediction_band(prediction, record, 0.5)
