@@ -21,6 +21,8 @@ __all__ = ["classify", "fixed_points", "jacobians"]
 _N_ITERATIONS: Final = 100
 _SMALL: Final = 1e-9  # of the size of the states, per time scale: at rest
 _SAME: Final = 1e-4  # of the size of the states: one and the same point
+_NEAR: Final = 0.1  # of the size of the states: the same, if the field is at rest in between too
+_BETWEEN: Final = 0.381966  # where: not half-way, as a third point between two alike is
 _HELD: Final = ("fixed_point", "kind", "residual", "beyond", "eigenvalue_real", "eigenvalue_imag")
 
 
@@ -30,7 +32,8 @@ def fixed_points(
 ) -> xr.Dataset:
     """Find the fixed points of a system or of a fitted model, and classify them.
 
-    Newton's method, damped, runs from many states at once.
+    Newton's method, damped, runs from many states at once. Where the field is at rest all along a straight line, points of it are given, a
+    tenth of the box or more apart.
 
     Parameters
     ----------
@@ -77,7 +80,7 @@ def fixed_points(
         starts = bottom + (top - bottom) * np.random.default_rng(seed).random((n_starts, len(low)))
     found = _newton(dynamics, initial_array(dynamics, starts), size)
     beyond = np.maximum(np.maximum(low - found, found - high) / size, 0.0).max(axis=1)
-    points = _distinct(found[beyond <= reach], size)
+    points = _distinct(dynamics, found[beyond <= reach], size)
     eigenvalues = _eigenvalues(dynamics, points)
     names = dynamics.states
     result = xr.Dataset(
@@ -153,18 +156,21 @@ def _newton(dynamics: Dynamics, states: Array, size: Array) -> Array:
             move = -size * np.stack([np.linalg.lstsq(j, r, rcond=None)[0] for j, r in zip(matrices, rates, strict=True)])
             longest = np.abs(move / size).max(axis=1, keepdims=True)
             states = states + move * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-300))  # not further than half the box at once
-        rate = dynamics.rhs(0.0, states)
-    return states[(np.abs(rate) * scale < _SMALL).all(axis=1)]
+        return states[_slowness(dynamics, states, size) < _SMALL]
 
 
-def _distinct(points: Array, size: Array) -> Array:
-    kept: list[Array] = []
-    for point in points:
-        if all(np.abs((point - other) / size).max() > _SAME for other in kept):
-            kept.append(point)
-    if not kept:
-        return np.empty((0, len(size)))
-    distinct = np.array(kept)
+def _slowness(dynamics: Dynamics, states: Array, size: Array) -> Array:
+    """Largest rate at each state, in sizes of the states per time scale."""
+    return np.asarray(np.abs(dynamics.rhs(0.0, states) * dynamics.time_scale / size).max(axis=1))
+
+
+def _distinct(dynamics: Dynamics, points: Array, size: Array) -> Array:
+    distinct = np.empty((0, len(size)))
+    for point in points[np.argsort(_slowness(dynamics, points, size), kind="stable")]:
+        apart = np.abs((distinct - point) / size).max(axis=1)
+        between = _slowness(dynamics, distinct + _BETWEEN * (point - distinct), size)
+        if not ((apart <= _SAME) | ((apart <= _NEAR) & (between < _SMALL))).any():
+            distinct = np.vstack([distinct, point])
     return distinct[np.lexsort(np.round(distinct / size, 6).T[::-1])] + 0.0  # no negative zeros
 
 

@@ -52,6 +52,23 @@ def test_reach_bounds_the_search_and_nothing_found_is_an_empty_set():
     assert none.kind.shape == (0,)
 
 
+@pytest.mark.parametrize("power", [3, 5, 7])
+def test_a_point_where_the_field_is_flat_is_one(power):
+    flat = systems.define("flat", {"x": f"-x**{power}", "y": "-y"}, initial_state={"x": 1.0, "y": 1.0}, ranges={"x": (-1, 1), "y": (-1, 1)})
+    (x,) = fixed_points(flat).x.values
+    assert abs(x) < 0.03
+
+
+def test_points_of_a_line_at_rest_are_apart_and_close_points_are_told_from_one():
+    line = systems.define("line", {"x": "0*x", "y": "x - y"}, initial_state={"x": 0.5, "y": 0.5}, ranges={"x": (0, 1), "y": (0, 1)})
+    found = fixed_points(line)
+    np.testing.assert_allclose(found.y, found.x, atol=1e-12)
+    assert (found.x.diff("fixed_point") > 0.09).all()
+    assert 8 < found.sizes["fixed_point"] < 22
+    fork = systems.define("fork", {"x": "1e-4*x - x**3"}, initial_state={"x": 0.5}, ranges={"x": (-1, 1)})
+    np.testing.assert_allclose(fixed_points(fork).x, [-0.01, 0, 0.01], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("eigenvalues", "kind"),
     [
