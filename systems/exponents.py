@@ -23,9 +23,10 @@ _ROUNDING = 1e-12
 def exact_exponents(system: System) -> Array | None:
     """Return the exponents of a system, largest first, or None where they are not known exactly.
 
-    A linear system has the real parts of the eigenvalues of its matrix. A system of two states that conserves a quantity moves
-    along closed curves (or between fixed points) and has two zeros. Others declare theirs. Where the right-hand side jumps, as with
-    dry friction, neither follows: a jump pushes neighbours together or apart, and no derivative tells how much.
+    A linear system has the real parts of the eigenvalues of its matrix. A system of two states that conserves a quantity and keeps
+    areas moves along closed curves and has two zeros; without the areas it may end at a fixed point, and has that point's. Others
+    declare theirs. Where the right-hand side jumps, as with dry friction, neither follows: a jump pushes neighbours together or
+    apart, and no derivative tells how much.
 
     Examples
     --------
@@ -47,7 +48,8 @@ def exact_exponents(system: System) -> Array | None:
         found = np.linalg.eigvals(system.jacobian(0.0, system.initial_array())[0])
         return np.sort(np.where(np.abs(found.real) > _ROUNDING * np.abs(found).max(), found.real, 0.0))[::-1]
     moves_alone = not any(system.time_symbol in expression.free_symbols for expression in system.autonomous)
-    if len(system.states) == 2 and moves_alone and (system.conserves_energy or (system.conserved and not unkept(system))):
+    keeps = system.conserves_energy or (system.conserved and not unkept(system))
+    if len(system.states) == 2 and moves_alone and keeps and exact_sum(system) == 0:
         return np.zeros(2)
     return None
 

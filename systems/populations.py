@@ -26,6 +26,7 @@ def lotka_volterra() -> System:
         equations={"x": "alpha*x - beta*x*y", "y": "delta*x*y - gamma*y"},
         parameters=_RATES,
         conserved={"V": "delta*x - gamma*log(x) + beta*y - alpha*log(y)"},
+        exponents=[0, 0],  # it keeps areas in the logarithms of both states, and goes round
         time_units="1",
         time_scale="1/sqrt(alpha*gamma)",
         initial_state={"x": 1.0, "y": 1.0},

@@ -216,6 +216,20 @@ def test_exact_exponents_follow_from_the_equations():
     assert systems.get("rossler").exponent_sum is None
 
 
+@pytest.mark.parametrize(
+    ("equations", "conserved"),
+    [
+        ({"s": "-2*s*i", "i": "2*s*i - i"}, "s + i - log(s)/2"),  # an epidemic that ends: 0 and -0.60
+        ({"s": "-s*i", "i": "-s*i"}, "s - i"),
+        ({"s": "s*i*(1 - s)", "i": "0*i"}, "i"),
+        ({"s": "-s*(1 + s**2 + i**2)", "i": "-i*(1 + s**2 + i**2)"}, "i/s"),  # -1 twice
+    ],
+)
+def test_a_conserved_quantity_alone_does_not_make_the_exponents_zero(equations, conserved):
+    ends = systems.define("ends", equations, conserved={"V": conserved}, initial_state={"s": 0.99, "i": 0.5})
+    assert ends.lyapunov_exponents is None
+
+
 def test_exponents_of_a_system_that_jumps_are_not_known():
     dry = systems.define("dry", {"x": "v", "v": "-mu*sign(v)"}, {"mu": 0.5})
     assert dry.has_jumps and dry.lyapunov_exponents is None and dry.exponent_sum is None
