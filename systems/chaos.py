@@ -66,14 +66,14 @@ def rossler() -> System:
 
 
 def chua() -> System:
-    """Wander between two scrolls, by a resistor with three linear pieces."""
+    """Wander between two scrolls, by a resistor with three linear pieces; states far from the scrolls run away."""
     return build(
         "chua",
         title="Chua's circuit",
         states=[
-            State("x", "1", "voltage over the first capacitor", range=(-2, 2)),
+            State("x", "1", "voltage over the first capacitor", range=(-1, 1)),
             State("y", "1", "voltage over the second capacitor", range=(-0.3, 0.3)),
-            State("z", "1", "current through the inductor", range=(-3, 3)),
+            State("z", "1", "current through the inductor", range=(-1, 1)),
         ],
         equations={
             "x": "alpha*(y - x - (m1*x + (m0 - m1)*(abs(x + 1) - abs(x - 1))/2))",

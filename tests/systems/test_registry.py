@@ -197,6 +197,12 @@ def test_momenta_and_jacobian_are_shown_on_request():
     assert set(undamped.equations().others) == {"energy"}  # v**4 is no kinetic energy
 
 
+def test_no_circuit_of_chua_runs_away_from_the_scrolls():
+    chua = systems.get("chua")
+    record = chua.simulate(np.linspace(0, 100, 51), n_trajectories=200, seed=0, rtol=1e-5, atol=1e-7)
+    assert all(abs(record[state]).max() < 6 for state in chua.states)
+
+
 def test_exact_exponents_follow_from_the_equations():
     expected = {
         "damped-oscillator": ({"gamma": 3.0, "omega": 1.0}, [-1.5 + 1.25**0.5, -1.5 - 1.25**0.5]),
