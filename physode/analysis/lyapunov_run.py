@@ -38,7 +38,7 @@ class Run:
     speed: Array
     """(2, trajectory): norm of the right-hand side, each state in units of its size, when the measurement starts and ends."""
     extent: Array
-    """(history,): largest absolute state of the batch, in units of its size, at the end of each piece."""
+    """(history, trajectory): largest absolute state, in units of its size, at the end of each piece."""
     drift: float
     """How far the quantities drifted that the dynamics conserve, since the start, on average over trajectories, in spreads; NaN if none."""
     n_diverged: int
@@ -162,17 +162,17 @@ def _align(stepper: TangentStepper, step: float, duration: float, sizes: _Sizes)
 def _measure(stepper: TangentStepper, step: float, interval: int, n_rounds: int, n_pieces: int, sizes: _Sizes, n_started: int) -> Run:
     dynamics = stepper.dynamics
     growth, divergence = np.zeros((n_pieces, *stepper.tangents.shape[:2])), np.zeros(len(stepper.states))
-    lengths, extent = np.zeros(n_pieces), np.zeros(n_pieces)
+    lengths, extent = np.zeros(n_pieces), np.zeros((n_pieces, len(stepper.states)))
     first = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states) / sizes.size, axis=1)
     for each in range(n_rounds):
         index = each * n_pieces // n_rounds
         stepper.advance(step, interval, divergence)
         near = _drop_far(stepper, sizes.far)
         if not near.all():
-            growth, divergence, first = growth[:, near], divergence[near], first[near]
+            growth, divergence, first, extent = growth[:, near], divergence[near], first[near], extent[:, near]
         growth[index] += _orthonormalise(stepper, sizes.weight)
         lengths[index] += interval * step
-        extent[index] = np.abs(stepper.states / sizes.size).max(initial=0.0)
+        extent[index] = np.abs(stepper.states / sizes.size).max(axis=1)
         if len(first) == 0:
             break
     last = np.linalg.norm(dynamics.rhs(stepper.time, stepper.states) / sizes.size, axis=1)

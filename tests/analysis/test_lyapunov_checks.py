@@ -67,6 +67,15 @@ def test_pairs_of_a_chaotic_hamiltonian_flow():
     assert "do not pair" not in found.attrs["warnings"]
 
 
+def test_what_diverged_says_nothing_of_the_size_of_the_others():
+    circle = linear([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    start = [[1.0, 0.0, 0.0], [1.0, 0.0, 1e-12]]  # the second leaves the circle during the run
+    found = lyapunov_spectrum(circle, initial_states=start, duration=80.0, transient=0.0)
+    assert found.attrs["warnings"].startswith("1 of 2 trajectories diverged")
+    assert "not on an attractor" not in found.attrs["warnings"]
+    assert checks(found)["extent_ratio"] == pytest.approx(1.0, rel=0.01)
+
+
 def test_the_phase_of_a_drive_needs_no_zero_among_the_states():
     driven = lyapunov_spectrum(systems.get("forced-oscillator"), n_trajectories=2, duration=150.0, transient=50.0)
     assert checks(driven)["driven"] is True
