@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from physode.analysis.dynamics import Array, Dynamics, unit_of
 from physode.analysis.each import each
-from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of
+from physode.analysis.lyapunov_checks import checks_of, standard_errors, warnings_of, zero_sums
 from physode.analysis.lyapunov_run import Run, run
 from physode.analysis.lyapunov_settings import DURATION, TRANSIENT, exponent_count, rate_unit, start_states
 from physode.analysis.settings import not_negative, positive, whole
@@ -108,15 +108,15 @@ def lyapunov_spectrum(
     return result
 
 
-def kaplan_yorke_dimension(exponents: ArrayLike, tolerance: float = 0.0, n_states: int | None = None) -> float:
+def kaplan_yorke_dimension(exponents: ArrayLike, tolerance: ArrayLike = 0.0, n_states: int | None = None) -> float:
     """Kaplan-Yorke dimension of a spectrum, clamped to what can be.
 
     Parameters
     ----------
     exponents : array_like
         Sorted, largest first.
-    tolerance : float, default 0
-        What still counts as zero.
+    tolerance : float or array_like, default 0
+        What still counts as zero, one number or one for each partial sum.
     n_states : int, optional
         Number of states, when not all exponents are given.
 
@@ -138,9 +138,7 @@ def kaplan_yorke_dimension(exponents: ArrayLike, tolerance: float = 0.0, n_state
     if not np.isfinite(values).all():
         return float("nan")
     sums = np.cumsum(values)
-    if values[0] < -tolerance:
-        return 0.0
-    negative = np.flatnonzero(sums < -tolerance)
+    negative = np.flatnonzero(sums < -np.asarray(tolerance, dtype=np.float64))
     if len(negative) == 0:
         return float(n_states) if len(values) == n_states else float("nan")
     j = int(negative[0])
@@ -169,7 +167,7 @@ def _summarise(dynamics: Dynamics, done: Run, transient: float) -> xr.Dataset:
             "mean_divergence": ((), divergence, {"units": unit, "long_name": "time mean of the divergence"}),
             "kaplan_yorke_dimension": (
                 (),
-                kaplan_yorke_dimension(exponents, float(checks.get("zero_limit", 0.0)), n_states),
+                kaplan_yorke_dimension(exponents, zero_sums(dynamics, done, errors, checks), n_states),
                 {"units": "1", "long_name": "Kaplan-Yorke dimension"},
             ),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,13 +11,15 @@ from physode.analysis.autonomy import is_driven
 from physode.analysis.dynamics import Array, Dynamics
 from physode.analysis.lyapunov_run import Run
 
-__all__ = ["checks_of", "standard_errors", "warnings_of"]
+__all__ = ["checks_of", "standard_errors", "warnings_of", "zero_sums"]
 
 _N_BLOCKS: Final = 10  # few and long: growth over short blocks is dominated by a bounded term that does not average
 _SETTLED: Final = 5  # standard errors, within the halves, by which the halves of a settled run do not differ
 _DRIFTED: Final = 0.05  # spreads of a conserved quantity that it may drift by
 _STILL: Final = 1e-7  # of the size per time scale: at rest
 _NEARLY_STILL: Final = 1e-3  # so near that the field is linear
+_BOUNDED: Final = 3.0  # logarithm by which tangents may shrink in motion that neither decays nor grows
+_EXACT: Final = 1e-6  # per time scale: error of a mean divergence
 
 Checks = dict[str, float | int | bool]
 
@@ -118,6 +121,21 @@ def checks_of(dynamics: Dynamics, done: Run, exponents: Array, errors: Array, di
     quarter = max(1, len(done.extent) // 4)
     checks["extent_ratio"] = float(done.extent[-quarter:].max() / max(done.extent[:quarter].max(), np.finfo(float).tiny))
     return checks
+
+
+def zero_sums(dynamics: Dynamics, done: Run, errors: Array, checks: Checks) -> Array:
+    """How far below zero the partial sums of the exponents may be and still count as zero, (exponent,).
+
+    The largest exponent of regular motion comes down to zero as slowly as ln(T)/T, but is never below it by more than a bounded term
+    over T; and the sum of all is known as well as it agrees with the mean divergence.
+    """
+    limits = np.full(len(errors), float(checks.get("zero_limit", 0.0)))
+    if done.growth.shape[1]:
+        limits[0] = min(limits[0], 3 * float(errors[0]) + _BOUNDED / float(done.lengths.sum()))
+    if "divergence_gap" in checks:
+        volume = replace(done, growth=done.growth.sum(axis=2, keepdims=True))
+        limits[-1] = 3 * float(standard_errors(volume)[0]) + checks["divergence_gap"] + _EXACT / dynamics.time_scale
+    return limits
 
 
 def warnings_of(dynamics: Dynamics, done: Run, checks: Checks) -> list[str]:

@@ -84,6 +84,14 @@ def test_regular_conservative_motion_has_two_zeros_within_the_logarithmic_bias(d
     assert found.kaplan_yorke_dimension == 2.0
 
 
+@pytest.mark.parametrize(
+    ("dynamics", "dimension"), [(van_der_pol(0.01), 1.0), (linear([[0, 1], [-1, -0.01]]), 0.0), (linear([[0, 1], [-1, 0]]), 2.0)]
+)
+def test_weak_damping_is_seen_in_the_dimension(dynamics, dimension):
+    found = lyapunov_spectrum(dynamics, n_trajectories=16)
+    assert found.kaplan_yorke_dimension == pytest.approx(dimension, abs=0.05)
+
+
 def test_half_step_repeat_changes_the_exponent_by_the_order_of_the_method():
     found = lyapunov_spectrum(linear([[0, 1], [-1, 0]]), initial_states=[0.0, 0.0], step=0.5, duration=400.0, half_step=True)
     np.testing.assert_allclose(found.lyapunov_exponent / found.half_step_exponent, 32, rtol=0.1)
@@ -175,6 +183,12 @@ def test_wrong_arguments_are_told(wrong, message):
 )
 def test_kaplan_yorke_dimension_is_clamped(exponents, dimension):
     assert kaplan_yorke_dimension(exponents) == pytest.approx(dimension, abs=1e-4)
+
+
+def test_each_partial_sum_may_have_its_own_tolerance():
+    assert kaplan_yorke_dimension([0.0, -0.01], tolerance=0.02) == 2.0
+    assert kaplan_yorke_dimension([0.0, -0.01], tolerance=[0.02, 0.001]) == 1.0
+    assert kaplan_yorke_dimension([-0.005, -0.005], tolerance=[0.001, 0.02]) == 0.0
 
 
 def test_kaplan_yorke_dimension_is_unknown_without_enough_exponents():
