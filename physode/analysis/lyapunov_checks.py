@@ -48,7 +48,7 @@ def _blocks(done: Run) -> Array:
 
 
 def standard_errors(done: Run) -> Array:
-    """Return the larger of the errors between initial states and between blocks of time, (exponent,)."""
+    """Return the larger of the errors between initial states and between blocks of time, (exponent,): in short runs too large."""
     n_trajectories, n_exponents = done.growth.shape[1:]
     if n_trajectories == 0:
         return np.full(n_exponents, np.nan)
