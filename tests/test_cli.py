@@ -261,6 +261,11 @@ def test_an_interrupted_fit_says_so_by_its_status(run, tmp_path, monkeypatch):
             patch.setattr(Stages, stage, interrupt)
             run("fit", "run.csv", "--model", "node", "-o", folder, code=130)
         assert (tmp_path / folder / "model.safetensors").exists() == written
+    run("fit", "run.csv", "--model", "node", "-o", "whole")
+    monkeypatch.setattr(physode.NeuralODE, "predict", lambda *_: interrupt(None))
+    run("fit", "run.csv", "--model", "node", "-o", "whole", "--force", code=130)
+    left = {path.name for path in (tmp_path / "whole").iterdir()}
+    assert {"model.safetensors", "training.csv"} <= left and "prediction.nc" not in left  # rather than that of another fit
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,10 @@ FILES = ("model.safetensors", "prediction.nc", "training.csv")
 
 
 def write_fit(folder: ResultFolder, model: Any, record: xr.Dataset) -> None:
-    """Write the model, its prediction of the record and its training curve, each whole or not at all."""
-    history = pd.DataFrame(dict(model.result_.history))
-    folder.write(
-        {
-            "training.csv": history.to_csv(index=False).encode(),
-            "prediction.nc": record_bytes(model.predict(record)),
-            "model.safetensors": model_bytes(model),
-        }
-    )
+    """Write the model, its training curve and its prediction of the record, each whole or not at all.
+
+    The prediction, which can take longer than the fit, comes last: a fit is not lost with it.
+    """
+    history = pd.DataFrame(dict(model.result_.history)).to_csv(index=False).encode()
+    folder.write({"training.csv": history, "model.safetensors": model_bytes(model)}, drop=["prediction.nc"])
+    folder.write({"prediction.nc": record_bytes(model.predict(record))})

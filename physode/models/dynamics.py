@@ -247,7 +247,8 @@ class LearnedDynamics:
     def _run(self, initial: Tensor, batch: Batch) -> Array:
         with torch.no_grad():
             states = self.solver.integrate(self.field, initial, batch.time, batch.inputs, self.max_step / FINER)
-        return from_there_on_missing(to_numpy(states) * self.scaling.scale + self.scaling.mean)
+        with np.errstate(over="ignore"):  # of a run that is lost
+            return from_there_on_missing(to_numpy(states) * self.scaling.scale + self.scaling.mean)
 
 
 def _number(name: str, value: ArrayLike) -> Array:

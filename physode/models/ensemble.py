@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Self
@@ -106,6 +107,8 @@ class Ensemble:
             raise KeyboardInterrupt  # members of a half-fitted model would be none of the record
         numbers = range(seed + 1, seed + 1 + self.n_members)
         members = fit_records(self.model, [_redrawn(centre, ds, number) for number in numbers], numbers, progress=progress)
+        if not all(math.isfinite(member.result_.loss) for member in members.values()):
+            raise KeyboardInterrupt  # before their first step
         for member in members.values():  # whose own record is drawn from this one
             member._digests = centre._digests
         self._centre, self._members = centre, members

@@ -193,7 +193,11 @@ def _not_covered(ds: xr.Dataset, name: str, lacking: np.ndarray) -> DataError:
     ends = "a held input needs a sample at the first observation or before it"
     if interpolation(ds[name]) == "linear":
         ends = "an input that is linear between samples needs one at or beyond either end of the observations"
+    cut = "leave the trajectory out"
+    if len(clock):
+        early = seen[column] < clock[0]
+        cut = f"cut the observations {'before' if early else 'after'} {float(clock[0 if early else -1])!r}"
     return DataError(
         f"the input {name!r} does not cover the observations of trajectory {label!r}, which go from {float(seen[0])!r} to "
-        f"{float(np.nanmax(seen))!r}: {samples}; {ends}. Add samples, or cut the observations at time {float(seen[column])!r}."
+        f"{float(np.nanmax(seen))!r}: {samples}; {ends}. Add samples, or {cut}."
     )

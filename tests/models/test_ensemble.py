@@ -58,6 +58,20 @@ def test_an_interrupt_keeps_what_the_members_have_and_no_half_fitted_centre(reco
     assert ensemble.centre.result_.status != "interrupted"
 
 
+def test_members_that_never_took_a_step_are_none(record, monkeypatch):
+    calls, shoot = [], Stages.warm_start
+
+    def interrupted(stages):
+        calls.append(stages)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        shoot(stages)
+
+    monkeypatch.setattr(Stages, "warm_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        physode.Ensemble(physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=4), n_members=2).fit(record)
+
+
 def test_members_see_the_fit_with_fresh_noise_where_something_was_measured(ensemble, record):
     gap = record.copy(deep=True)
     gap.x[1, 7] = np.nan

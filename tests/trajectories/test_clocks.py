@@ -214,7 +214,7 @@ def test_a_clock_of_the_wrong_form_is_told(message: str) -> None:
 VALUES = {
     r"'force' does not cover the observations of trajectory 0, which go from 0.0 to 3.0: its samples cover 0.25 to 9.0; a held input "
     r"needs a sample at the first observation or before it": moved(SHARED, [0.25, 0.5, 1.0, 2.5, 9.0]),
-    r"'force' does not cover .*its samples cover -1.0 to 2.9; an input that is linear .* cut the observations at time 3.0": moved(
+    r"'force' does not cover .*its samples cover -1.0 to 2.9; an input that is linear .* cut the observations after 2.9": moved(
         make("linear", irregular=False), [-1.0, 0.5, 1.0, 2.5, 2.9]
     ),
     r"'force' has an infinite value at trajectory 1, input sample 2, time 0.5": replaced(SHARED, (1, 1), np.inf),
