@@ -14,7 +14,7 @@ from physode.models.base import AbstractModel
 from physode.models.dynamics import HELD
 from physode.models.layout import Layout, plain_layout
 from physode.models.options import whole_number
-from physode.training.smoothing import Smoothed
+from physode.training.smoothing import Smoothed, at_rest
 
 __all__ = ["AugmentedNeuralODE"]
 
@@ -84,7 +84,7 @@ class AugmentedNeuralODE(AbstractModel):
         value, first, second = smoothed
         n_observed, extra = value.shape[-1], len(layout.latent)
         mixture = rng.standard_normal((2 * n_observed, extra))
-        hidden = np.concatenate([value, first], axis=-1) @ mixture
+        hidden = np.concatenate([value, at_rest(first, value)], axis=-1) @ mixture
         slope = np.concatenate([first, second], axis=-1) @ mixture
         if self.initial_augmented == "zeros":
             hidden = hidden - hidden[:, :1]

@@ -24,7 +24,7 @@ from physode.solvers import AbstractSolver
 from physode.solvers.adaptive import MOST_STEPS, AdaptiveSolver
 from physode.training.batch import Batch
 from physode.training.initial_states import estimate_initial_states
-from physode.training.smoothing import smooth
+from physode.training.smoothing import at_rest, smooth
 from physode.trajectories import check_inputs, on_one_clock
 
 __all__ = ["LearnedDynamics", "to_numpy"]
@@ -197,7 +197,7 @@ class LearnedDynamics:
         """First guess of the initial states from a smoothing spline of the observations, which lie in main memory."""
         smoothed = smooth(batch.time.numpy(), batch.values.numpy())
         start = np.zeros((len(batch.time), len(self.layout.states)))
-        value, slope = smoothed.value[:, 0], smoothed.first[:, 0]
+        value, slope = smoothed.value[:, 0], at_rest(smoothed.first, smoothed.value)[:, 0]
         start[:, list(self.layout.index)] = value
         known = np.concatenate([value, slope, np.ones((len(value), 1))], axis=1)
         latent = [self.layout.states.index(name) for name in self.layout.latent]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physode.models.layout import Layout
+from physode.training.smoothing import at_rest
 
 __all__ = ["guess_partners", "is_told"]
 
@@ -20,7 +21,7 @@ def guess_partners(layout: Layout, smoothed: tuple[Array, Array, Array]) -> tupl
     layout : Layout
         Of pairs: positions first, then their partners.
     smoothed : tuple of ndarray, each of shape (trajectories, observations, n_observed)
-        The observed states and their first and second derivatives.
+        The observed states and their first and second derivatives, the latter NaN where nothing tells them.
 
     Returns
     -------
@@ -29,12 +30,13 @@ def guess_partners(layout: Layout, smoothed: tuple[Array, Array, Array]) -> tupl
     value, first, second = smoothed
     n = len(layout.states) // 2
     positions = [layout.observed.index(name) for name in layout.states[:n]]
-    partner, slope = first[..., positions].copy(), second[..., positions].copy()
+    partner, slope = at_rest(first, value)[..., positions], second[..., positions].copy()
     for k, (position, name) in enumerate(zip(positions, layout.states[n:], strict=True)):
         if name in layout.observed:
             column = layout.observed.index(name)
-            told = is_told(first[..., position], first[..., column])
-            partner[told, :, k], slope[told, :, k] = value[told, :, column], first[told, :, column]
+            by_position, by_itself = first[..., position], first[..., column]
+            own = is_told(by_position, by_itself)[:, None] & (np.isfinite(by_itself) | ~np.isfinite(by_position))
+            partner[own, k], slope[own, k] = value[own, column], by_itself[own]
     return partner, slope
 
 

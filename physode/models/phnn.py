@@ -15,7 +15,7 @@ from physode.models.base import AbstractModel
 from physode.models.dynamics import to_numpy
 from physode.models.layout import Layout, plain_layout
 from physode.models.options import whole_number
-from physode.training.smoothing import Smoothed
+from physode.training.smoothing import Smoothed, at_rest
 
 __all__ = ["PortHamiltonianNeuralODE"]
 
@@ -110,6 +110,6 @@ class PortHamiltonianNeuralODE(AbstractModel):
         n_observed, extra = value.shape[-1], len(layout.latent)
         mixture = np.concatenate([np.zeros((n_observed, extra)), np.eye(n_observed, extra)])
         mixture[:, n_observed:] = rng.standard_normal(mixture[:, n_observed:].shape)  # more stores than there are slopes
-        hidden = np.concatenate([value, first], axis=-1) @ mixture
+        hidden = np.concatenate([value, at_rest(first, value)], axis=-1) @ mixture
         slope = np.concatenate([first, second], axis=-1) @ mixture
         return np.concatenate([value, hidden], axis=-1), np.concatenate([first, slope], axis=-1)

@@ -53,7 +53,8 @@ def measure(values: Array, smoothed: Smoothed) -> tuple[Array, Array, float]:
     if not moves.any():
         return mean, scale, np.nan
     first, value = smoothed.first[..., moves], smoothed.value[..., moves]
-    rate = np.sqrt(np.nanmean(first**2, axis=axes)) / np.nanstd(value, axis=axes)
+    told = np.where(np.isfinite(first), value, np.nan)
+    rate = np.sqrt(np.nanmean(first**2, axis=axes)) / np.nanstd(told, axis=axes)
     return mean, scale, float(1 / np.sqrt(np.mean(rate**2)))
 
 

@@ -88,4 +88,5 @@ class SecondOrderNeuralODE(AbstractModel):
         n = len(layout.states) // 2
         x = [layout.observed.index(name) for name in layout.states[:n]]
         velocity, force = guess_partners(layout, smoothed)
+        force = np.where(np.isfinite(smoothed[1][..., x]), force, np.nan)  # no force is known where no position is
         return np.concatenate([smoothed[0][..., x], velocity], axis=-1), np.concatenate([velocity, force], axis=-1)

@@ -46,7 +46,7 @@ class Guess:
     Attributes
     ----------
     states, derivatives : Tensor, shape (members, trajectories, observations, n_states)
-        NaN where a trajectory has ended.
+        NaN where a trajectory has ended; the derivatives also where nothing tells them.
     noise : Tensor, shape (members, n_observed)
         Standard deviation of the observed states.
     known_noise : Tensor of bool, shape (n_observed,)

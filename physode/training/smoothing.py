@@ -9,18 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.linalg import LinAlgError, solveh_banded
 from scipy.linalg.lapack import zgbtrf
 from scipy.optimize import minimize_scalar
 
-__all__ = ["Smoothed", "smooth"]
+__all__ = ["Smoothed", "at_rest", "smooth"]
 
 Array = np.ndarray
 PIECE = 2000
 """Observations smoothed in one piece; longer records are smoothed in pieces, since their smoothness may change."""
 LEAST_PENALTY, N_PENALTIES = 1e-8, 30
 """Least penalty, for knots one apart: interpolation but for rounding."""
+PAUSE, UNUSUAL = 3.0, 5.0
+"""Length of a gap between measurements, in time constants of the state and in its usual gaps, above which nothing tells the state inside: a
+spline goes on there with the slopes of its ends, the farther out the longer the gap is."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Smoothed:
     Attributes
     ----------
     value, first, second : ndarray, shape (trajectories, observations, n_observed)
-        The spline and its first and second derivative in time.
+        The spline and its first and second derivative in time. In a long gap between measurements the value is on the straight line between
+        its ends, and the derivatives are NaN.
     noise : ndarray, shape (n_observed,)
         Standard deviation of data minus spline, root mean square over all measurements.
     """
@@ -78,6 +83,11 @@ def smooth(time: Array, values: Array, unmeasured: Array | float = 0.0) -> Smoot
     return Smoothed(out[0], out[1], out[2], np.sqrt(squares / np.maximum(counts, 1)))
 
 
+def at_rest(slope: Array, value: Array) -> Array:
+    """Slopes of the same shape that are 0 where nothing tells them; NaN where a trajectory has ended."""
+    return np.where(np.isfinite(value), np.nan_to_num(slope), np.nan)
+
+
 def _pieces(valid: Array, inside: Array) -> list[tuple[Array, Array]]:
     """Pair measurements with the times at which their spline is read."""
     count = max(1, -(-len(valid) // PIECE))
@@ -105,8 +115,19 @@ def _smooth_one(t: Array, y: Array, where: Array, rest: float) -> tuple[Array, A
     spline = CubicSpline(knots, smooth_values, bc_type="natural")
     x = (np.clip(where, t[0], t[-1]) - t[0]) / scale
     value, first, second = spline(x), spline(x, 1), spline(x, 2)
+    slope = float(np.sqrt(np.mean(spline(knots, 1) ** 2)))
+    untold = _in_pause(knots, (where - t[0]) / scale, PAUSE * smooth_values.std() / slope if slope else np.inf)
+    value[untold] = np.interp(x[untold], knots, smooth_values)
+    first[untold] = second[untold] = np.nan
     rss = float(np.sum(((y - offset) / size - smooth_values) ** 2))
     return offset + size * value, size * first / scale, size * second / scale**2, rss * size**2
+
+
+def _in_pause(t: Array, where: Array, shortest: float) -> NDArray[np.bool_]:
+    """Tell which times lie in a long gap; one before the first measurement, or after the last, counts twice, as there is none beyond."""
+    gaps = np.diff(np.concatenate([[2 * where[0] - t[0]], t, [2 * where[-1] - t[-1]]]))
+    long = gaps > max(shortest, UNUSUAL * float(np.median(np.diff(t))))
+    return long[np.searchsorted(t, where, side="right")] & ~np.isin(where, t)
 
 
 class _SmoothingSpline:

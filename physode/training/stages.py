@@ -111,6 +111,7 @@ class Stages:
         self.evidence = self._first_evidence()
         self.max_step = settings.max_step
         self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
+        self.untold = (guess.states.isfinite() & ~guess.derivatives.isfinite()).any(-1).any(0)
         self.running: Callable[[], object] | None = None
         self.first, self.rise = get_theta(self.stacked), guess.noise.new_zeros(len(fields))
         self.fitted = Fitted.start(self.first, guess, settings.max_step)
@@ -135,6 +136,8 @@ class Stages:
         time = self.batch.time.flatten()
         inputs = self.batch.inputs(self.batch.time.nan_to_num(0.0)).flatten(0, 1)
         valid = torch.nonzero((states.isfinite() & slopes.isfinite()).all(2).all(0) & time.isfinite())[:, 0]
+        if not len(valid):  # nowhere are all states told at once
+            return
         valid = valid[:: max(1, len(valid) // MOST_MATCHED)]
         problem = MatchingProblem(self.stacked, states[:, valid], slopes[:, valid], inputs[valid])
         n = states.shape[2]
@@ -213,13 +216,19 @@ class Stages:
         return InitialPrior(initial, precision)
 
     def _draw(self, windows: Windows, initial: Tensor, members: Tensor, *, whole: bool) -> Tensor:
-        """Positions of the windows that a stage looks at."""
-        if whole or self.settings.optimizer == "adam":
-            return torch.arange(initial.shape[1], device=initial.device)
-        states = self._integrate(self.settings.solver, windows, initial, self.max_step, self.fitted.theta[members])
-        squares = self._squares(windows, states, members)
-        n_parameters = self.fitted.theta.shape[1]
-        return draw_windows(squares, n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED), self.random[int(members[0])])
+        """Positions of the windows that a stage looks at: of the first ones, those whose start is told, if any is."""
+        drawn = torch.arange(initial.shape[1], device=initial.device)
+        if whole:
+            return drawn
+        if self.settings.optimizer != "adam":
+            states = self._integrate(self.settings.solver, windows, initial, self.max_step, self.fitted.theta[members])
+            squares = self._squares(windows, states, members)
+            n_parameters = self.fitted.theta.shape[1]
+            counted = n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED)
+            drawn = draw_windows(squares, counted, self.random[int(members[0])])
+        told = drawn[~self.untold[windows.rows[drawn], windows.columns[drawn, 0]]]
+        first = int(self.fitted.intervals[members[0]]) == 0
+        return told if first and len(told) else drawn
 
     def _seen_by(self, members: Tensor, windows: Windows) -> Windows:
         """The windows with the measurements of these members."""

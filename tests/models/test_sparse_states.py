@@ -10,7 +10,7 @@ import xarray as xr
 import physode
 from physode import systems
 from physode.models import AbstractModel
-from physode.models.partners import is_told
+from physode.models.partners import guess_partners, is_told
 from physode.training.evidence import Evidence
 from physode.training.smoothing import smooth
 
@@ -98,3 +98,48 @@ def test_a_rarely_measured_state_has_the_mean_noise_of_the_others() -> None:
     evidence = Evidence(variance, variance[:, :0], [], torch.zeros(3, dtype=torch.bool), rare=torch.tensor([False, True, False]))
     assert evidence.shared(variance).tolist() == [[1.0, 2.0, 3.0]]
     assert evidence.take(torch.tensor([0])).shared(variance).tolist() == [[1.0, 2.0, 3.0]]
+
+
+FAMILIES = [
+    (physode.NeuralODE, "damped-oscillator", "v", 40, 120, 0),
+    (SONODE, "damped-oscillator", "x", 40, 120, 1),
+    (HNN, "harmonic-oscillator", "v", 0, 80, 2),
+    (physode.PortHamiltonianNeuralODE, "damped-oscillator", "v", 0, 80, 2),
+]
+
+
+@pytest.mark.parametrize(("family", "system", "state", "first", "last", "seed"), FAMILIES)
+def test_a_long_gap_in_one_state_does_no_harm(
+    family: type[AbstractModel], system: str, state: str, first: int, last: int, seed: int
+) -> None:
+    """A spline that goes on through such a gap is up to 80 standard deviations off, and the warm start took it for the motion."""
+    ds = systems.get(system).simulate(np.linspace(0, 20, 200), noise=0.01, seed=seed)
+    ds[state][:, first:last] = np.nan
+    model = family(hidden=(16,)).fit(ds, seed=seed)
+    found = model.predict(ds)
+    assert model.result_.success, model.result_.message
+    assert model.result_.window == pytest.approx(20.0)
+    for name in ("x", "v"):
+        truth = ds[f"{name}_true"]
+        assert float(((found[name] - truth) ** 2).mean() ** 0.5) < 0.02 * float(truth.std())
+
+
+def test_a_gap_in_a_velocity_is_started_from_the_slope_of_its_position() -> None:
+    time = np.linspace(0, 20, 201)
+    x, v = np.sin(time), np.cos(time)
+    v[50:120] = np.nan
+    both = np.stack([x, v], axis=1)[None]
+    layout = SONODE()._layout(physode.from_numpy(time, both, ["x", "v"], roles={"x": "position", "v": "velocity"}))
+    out = smooth(time[None], both)
+    velocity, force = guess_partners(layout, (out.value, out.first, out.second))
+    np.testing.assert_allclose(velocity[0, :, 0], np.cos(time), atol=1e-3)
+    np.testing.assert_allclose(force[0, 50:120, 0], -np.sin(time[50:120]), atol=1e-3)
+
+
+def test_states_that_were_never_measured_at_once_are_fitted_without_a_warm_start() -> None:
+    time = np.linspace(0, 20, 200)
+    ds = systems.get("damped-oscillator").simulate(time, n_trajectories=2, noise=0.01, seed=0)
+    ds["x"][:, 100:], ds["v"][:, :100] = np.nan, np.nan
+    model = physode.NeuralODE(hidden=(4,)).fit(ds)
+    assert "warm start" not in model.result_.history["stage"]
+    assert model.result_.loss < 0.1

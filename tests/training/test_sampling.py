@@ -81,6 +81,26 @@ def test_a_large_record_is_sampled_first_and_used_whole_in_the_end(monkeypatch: 
     assert float((fitted.states - states).square().mean().sqrt()) < 0.005
 
 
+def test_the_first_windows_start_where_all_states_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, states = rotation(noise=0.01, n_observations=100, duration=20.0)
+    guess = guess_from(states)
+    guess.derivatives[0, 1, 30:70] = torch.nan
+    batch.values[1, 30:70, 0] = torch.nan
+    how = settings("levenberg-marquardt", SOLVERS["rk4"])
+    stage = stages.Stages([field()], batch, (0, 1), guess, how, [torch.Generator()], silent, Journal(None, {}, {}))
+    stage.warm_start()
+    looked, expected = looked_at(monkeypatch), []
+    for length in (9, 27):
+        stage.shoot(length, torch.tensor([0]))
+        windows = cut_windows(batch, length)
+        starts = windows.columns[:, 0]
+        left_out = (windows.rows == 1) & (starts >= 30) & (starts < 70) & (length == 9)
+        assert left_out.sum() == (4 if length == 9 else 0)
+        expected.append(int(windows.batch.mask[~left_out].sum()))
+    assert looked == expected
+    assert float((stage.fitted.states - states).square().mean().sqrt()) < 0.01
+
+
 def test_a_field_that_loses_the_windows_left_out_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first record stands still but for noise: nothing holds a field that sees it alone, and all are fitted in its place."""
     batch, states = rotation(noise=0.01, n_trajectories=4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_smoothing_spline
 
-from physode.training.smoothing import PIECE, _SmoothingSpline, smooth
+from physode.training.smoothing import PIECE, _SmoothingSpline, at_rest, smooth
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1])
@@ -51,6 +51,35 @@ def test_gaps_are_bridged_and_ends_are_nan() -> None:
     np.testing.assert_allclose(out.value[0, :50, 0], np.sin(time[0, :50]), atol=1e-3)
     np.testing.assert_allclose(out.first[0, 5:45, 0], np.cos(time[0, 5:45]), atol=1e-2)
     assert np.isnan(out.value[0, 50:]).all() and np.isnan(out.first[0, 50:]).all() and np.isnan(out.second[0, 50:]).all()
+
+
+def test_in_a_long_gap_the_value_stays_between_its_ends_and_no_slope_is_told() -> None:
+    time = np.linspace(0.0, 60.0, 601)
+    values = (np.sin(time) + 0.01 * np.random.default_rng(0).standard_normal(601))[None, :, None]
+    values[0, 200:403] = np.nan  # 20 time constants
+    values[0, 500:512] = np.nan  # one of them
+    out = smooth(time[None], values)
+    gap = np.isin(np.arange(601), np.arange(200, 403))
+    ends = [out.value[0, 199, 0], out.value[0, 403, 0]]
+    np.testing.assert_allclose(out.value[0, gap, 0], np.interp(time[gap], time[[199, 403]], ends), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(np.isnan(out.first[0, :, 0]), gap)
+    np.testing.assert_array_equal(np.isnan(out.second[0, :, 0]), gap)
+    np.testing.assert_allclose(out.value[0, ~gap, 0], np.sin(time[~gap]), atol=0.02)
+
+
+def test_before_the_first_measurement_and_after_the_last_the_value_stands_still() -> None:
+    time = np.linspace(0.0, 60.0, 601)
+    values = np.sin(time)[None, :, None].copy()
+    values[0, :100] = values[0, 590:] = np.nan
+    out = smooth(time[None], values)
+    np.testing.assert_allclose(out.value[0, :100, 0], np.sin(10.0), atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(out.first[0, :, 0]), np.arange(601) < 100)
+    np.testing.assert_allclose(out.value[0, 590:, 0], np.sin(58.9), atol=1e-6)  # near enough to be told
+
+
+def test_at_rest_is_where_nothing_tells_a_slope() -> None:
+    value, slope = np.array([1.0, 2.0, 3.0, np.nan]), np.array([0.5, np.nan, 0.7, np.nan])
+    np.testing.assert_array_equal(at_rest(slope, value), [0.5, 0.0, 0.7, np.nan])
 
 
 def test_few_measurements_leave_a_line_none_leave_zeros_and_constants_stay() -> None:
