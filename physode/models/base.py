@@ -180,8 +180,10 @@ class AbstractModel(FittedModel, ABC):
         validation : xarray.Dataset, optional
             Held-out record: of the stages of the fit (ever longer windows) the one that predicts it best is kept.
         time_budget : float, optional
-            Seconds after which the fit ends with the best model so far, at the next step of the optimiser. (One step can take long where
-            the record pauses for thousands of time constants; make two trajectories of such a one.)
+            Seconds after which the fit ends with the best model so far, in the midst of a step too, but for the first one. What it takes
+            to keep that model comes on top: one run along the record, a forecast of the validation record, and the reverse pass of torch
+            that was under way. Before the first step on windows is done there is but the warm start, of infinite loss. (A step can take
+            long where the record pauses for thousands of time constants; make two trajectories of such a one.)
         callback : callable, optional
             Called with a `Progress` after each accepted step; it may raise `physode.training.StopFit`. Any other exception ends the fit
             and is raised once the best model so far is kept.

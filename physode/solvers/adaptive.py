@@ -13,6 +13,7 @@ from physode.fields.base import AbstractField
 from physode.solvers.adjoint import integrate_with_adjoint
 from physode.solvers.base import AbstractSolver
 from physode.solvers.runge_kutta import Inputs
+from physode.solvers.watch import look
 
 __all__ = ["ADAPTIVE", "MOST_STEPS", "AdaptiveSolver"]
 
@@ -30,6 +31,7 @@ class _WithInputs(nn.Module):
         self.stops, self.middles = stops, 0.5 * (stops[1:] + stops[:-1])
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
+        look()
         time = self.start + t
         out: Tensor = self.field(time, z, self.inputs(time[:, None], self.inside(t)[:, None])[:, 0])
         return out
@@ -52,6 +54,7 @@ class _OwnClocks(nn.Module):
         self.gaps = self.time.diff(dim=1)
 
     def forward(self, s: Tensor, z: Tensor) -> Tensor:
+        look()
         interval = s.detach().floor().long().clamp(0, self.gaps.shape[1] - 1)  # torchdiffeq marks the sides of a stop by the last digit
         begin, gap = self.time[:, interval], self.gaps[:, interval]
         time = begin + (s - interval) * gap

@@ -12,6 +12,7 @@ from physode.fields.base import AbstractField
 from physode.solvers.base import AbstractSolver
 from physode.solvers.grid import step_grid
 from physode.solvers.runge_kutta import Inputs, Tableau, integrate_runge_kutta
+from physode.solvers.watch import look
 
 __all__ = ["OneStepSolver", "RungeKuttaSolver"]
 
@@ -49,6 +50,7 @@ class OneStepSolver(AbstractSolver):
         u = inputs(starts[..., None] + grid.step[..., None] * nodes, grid.middle)
         z, states = initial, [initial]
         for k in range(step.shape[1]):
+            look()
             z = self.step(field, starts[:, k], z, u[:, k], step[:, k, None])
             states.append(z)
         return grid.observed(torch.stack(states, dim=1))

@@ -8,6 +8,7 @@ import numpy as np
 
 from physode.solvers.perceptron import Array, Perceptron, Tape
 from physode.solvers.runge_kutta import Tableau
+from physode.solvers.watch import look
 
 __all__ = ["Rollout"]
 
@@ -60,6 +61,7 @@ class Rollout:
         table[0, 0] = initial
         with np.errstate(over="ignore", invalid="ignore"):  # a field that runs away is for the caller to see
             for k in range(n_steps):
+                look()
                 lines, h, scaled = flat[k], step[k], table[k, 1:]
                 for i, row in enumerate(rows):
                     np.dot(row, lines[: i + 1], out=line)
@@ -102,6 +104,7 @@ class Rollout:
             tape.pull_back(number, by_nodes[-1, 1] * self.step[-1], rate)
             table[0] += rate
         for k in range(n_steps - 1, -1, -1):
+            look()
             h = self.step[k]
             for i in range(n_stages - 1, -1, -1):
                 number -= 1

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.solvers.grid import StepGrid
+from physode.solvers.watch import look
 
 __all__ = ["RUNGE_KUTTA", "Stages", "Tableau", "integrate_runge_kutta"]
 
@@ -114,6 +115,7 @@ def integrate_runge_kutta(tableau: Tableau, field: AbstractField, initial: Tenso
     z = initial
     states, inner = [z], []
     for k in range(grid.step.shape[1]):
+        look()
         h = step[:, k, None]
         slopes: list[Tensor] = []
         for i, row in enumerate(tableau.a):

@@ -14,6 +14,7 @@ from torch import Tensor
 from physode.fields.base import AbstractField
 from physode.solvers.grid import StepGrid
 from physode.solvers.runge_kutta import Stages, Tableau
+from physode.solvers.watch import look
 
 __all__ = ["trajectory_derivatives"]
 
@@ -65,6 +66,7 @@ def trajectory_derivatives(
     by_parameters : Tensor, shape (..., batch, observations, n_states, n_parameters)
         Of no parameters, if they are not wanted. Both may be views.
     """
+    look()
     *lead, n_steps, n_stages, n = stages.inner.shape
     u = stages.inputs.expand(*lead[:-1], *stages.inputs.shape)
     time, states, inputs = stages.time.flatten(), stages.inner.flatten(-4, -2), u.flatten(-4, -2)

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.fields.members import set_theta
+from physode.solvers.watch import watched
 from physode.training.batch import Batch
+from physode.training.clock import Clock
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.journal import Journal
 from physode.training.result import StopFit
@@ -50,14 +52,16 @@ def fit_fields(
     journal : Journal, optional
         Where to keep what was done, and to go on from.
     check_time : callable, optional
-        Called after each round of an optimiser, whether it gained or not; may raise StopFit.
+        Called after each round of an optimiser, whether it gained or not, and from then on in the midst of every integration; may raise
+        StopFit.
 
     Returns
     -------
     Fitted
     """
     journal = journal or Journal(None, {}, {})
-    stages = Stages(fields, batch, observed, guess, settings, random, report, journal, check_time)
+    clock = Clock(check_time)
+    stages = Stages(fields, batch, observed, guess, settings, random, report, journal, clock)
     fitted = stages.fitted
     best, least = fitted.copy(), torch.full_like(fitted.loss, torch.inf)
 
@@ -70,26 +74,27 @@ def fit_fields(
 
     members = torch.arange(len(fields), device=fitted.theta.device)
     try:
-        stages.warm_start()
-        for intervals in stages.lengths():
-            members = members[~stages.beyond(intervals, members)]
-            members = stages.shoot(intervals, members)
-            if not len(members):
-                break
+        with watched(clock.look):
+            stages.warm_start()
+            for intervals in stages.lengths():
+                members = members[~stages.beyond(intervals, members)]
+                members = stages.shoot(intervals, members)
+                if not len(members):
+                    break
+                if judge is not None:
+                    found = errors(members)
+                    best.put(found < least, fitted)
+                    least = least.minimum(found)
             if judge is not None:
-                found = errors(members)
-                best.put(found < least, fitted)
-                least = least.minimum(found)
-        if judge is not None:
-            fitted.put(least.isfinite(), best)
-        stages.complete()
-        stages.refine()
-        stages.run_free()
+                fitted.put(least.isfinite(), best)
+            stages.complete()
+            stages.refine()
+            stages.run_free()
     except (StopFit, KeyboardInterrupt) as stop:
         journal.write()
         stages.keep_running()
         if judge is not None:
-            fitted.put(errors(torch.arange(len(fields), device=least.device)) > least, best)
+            fitted.put(errors(torch.nonzero(least.isfinite())[:, 0]) > least, best)
         fitted.status[:] = STATUSES.index(stop.status if isinstance(stop, StopFit) else "interrupted")
     for member, field in enumerate(fields):
         set_theta(field, fitted.theta[member : member + 1])

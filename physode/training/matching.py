@@ -13,6 +13,7 @@ from torch import Tensor
 
 from physode.fields.base import AbstractField
 from physode.fields.members import set_theta
+from physode.solvers.watch import look
 from physode.training.problem import AbstractProblem, Evaluation, Linearised
 
 __all__ = ["MatchingProblem"]
@@ -51,6 +52,7 @@ class MatchingProblem(AbstractProblem):
 
     def residual(self, members: Tensor) -> Tensor:
         """Slopes of the field as it is minus the given ones, (members, points, n_states); differentiable by torch."""
+        look()
         slopes: Tensor = self.vector_field(*self._at(members))
         return slopes - self.derivatives[members]
 

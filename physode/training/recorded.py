@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from physode.training.clock import Clock
 from physode.training.evidence import Evidence
 from physode.training.fitted import Fitted
 from physode.training.journal import Journal, Keep, State
@@ -28,7 +29,7 @@ def recorded(
     evidence: Evidence,
     random: Sequence[torch.Generator],
     optimise: Callable[..., Point],
-    check_time: Callable[[], None],
+    clock: Clock,
 ) -> Point:
     """Run an optimiser, or read from the journal what it gave.
 
@@ -44,8 +45,8 @@ def recorded(
     random : sequence of torch.Generator
     optimise : callable
         Takes where it stood, as `going`, and who keeps where it stands, as `keep`.
-    check_time : callable
-        Called after each round, once it is kept; may raise StopFit.
+    clock : Clock
+        Looked at after each round, once it is kept.
     """
     device = fitted.theta.device
 
@@ -64,9 +65,11 @@ def recorded(
 
         def after_each(optimiser: Callable[[], State]) -> None:
             keep(partial(standing, optimiser))
-            check_time()
+            clock.keep()
+            clock.look()
 
         point = optimise(going=own, keep=after_each)
+        clock.keep()
         return {
             "point": (point.theta, point.initial, point.squares, point.converged),
             "evidence": (evidence.variance, evidence.precision),

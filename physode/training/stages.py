@@ -16,6 +16,7 @@ from physode.solvers.adaptive import AdaptiveSolver
 from physode.solvers.base import AbstractSolver
 from physode.solvers.fixed import RungeKuttaSolver
 from physode.training.batch import Batch
+from physode.training.clock import Clock
 from physode.training.evidence import Evidence, group_positions
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
@@ -88,8 +89,7 @@ class Stages:
         One for each member, of the CPU.
     report : callable
     journal : Journal
-    check_time : callable, optional
-        Called after each round of an optimiser; may raise StopFit.
+    clock : Clock
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class Stages:
         random: Sequence[torch.Generator],
         report: Report,
         journal: Journal,
-        check_time: Callable[[], None] = lambda: None,
+        clock: Clock,
     ) -> None:
-        self.random, self.journal, self.check_time = random, journal, check_time
+        self.random, self.journal, self.clock = random, journal, clock
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])
@@ -407,7 +407,7 @@ class Stages:
         return theta
 
     def _recorded(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
-        return recorded(self.journal, problem, self.fitted, evidence, self.random, optimise, self.check_time)
+        return recorded(self.journal, problem, self.fitted, evidence, self.random, optimise, self.clock)
 
     @property
     def _by_curvature(self) -> bool:

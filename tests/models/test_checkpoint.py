@@ -82,6 +82,40 @@ def test_however_little_time_there_is_a_fit_gets_on(record: xr.Dataset, tmp_path
     assert torch.equal(get_theta(part.module_), get_theta(whole.module_))
 
 
+class Ticking:
+    """A clock that goes on by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def perf_counter(self) -> int:
+        self.now += 1
+        return self.now
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_iterations": 4}, {"optimizer": "lbfgs", "max_iterations": 15}, {"optimizer": "adam", "max_iterations": 15}],
+    ids=["levenberg-marquardt", "lbfgs", "adam"],
+)
+def test_fits_whose_time_is_over_within_a_round_go_on_to_the_same_numbers(
+    record: xr.Dataset, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(record, settings)
+    monkeypatch.setattr("physode.models.train.clock", Ticking())
+    begun: dict[str, Any] = {"checkpoint": tmp_path / "fit", "time_budget": 450}
+    parts = [fit(record, settings, **begun)]
+    while parts[-1].result_.status == "time_budget":
+        parts.append(fit(record, settings, **begun))
+    resumed = parts[-1]
+    assert len(parts) > 3
+    assert torch.equal(get_theta(resumed.module_), get_theta(whole.module_))
+    for name in ("status", "nfev", "n_iterations", "loss", "noise_std", "solver_error", "window"):
+        assert getattr(resumed.result_, name) == getattr(whole.result_, name), name
+    for name in ("epoch", "loss", "nfev", "stage"):
+        assert resumed.result_.history[name] == whole.result_.history[name], name
+
+
 def test_members_end_together_with_their_time(record: xr.Dataset) -> None:
     members = physode.fit_seeds(physode.SecondOrderNeuralODE(hidden=(3,)), record, 2, time_budget=1e-6)
     assert {member.result_.status for member in members.values()} == {"time_budget"}

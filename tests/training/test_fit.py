@@ -162,6 +162,51 @@ def test_time_is_checked_after_steps_that_gain_nothing_too(optimizer: str) -> No
     assert checks[-1] == len(told)
 
 
+@pytest.mark.parametrize("stop", [OutOfTime(), KeyboardInterrupt()])
+@pytest.mark.parametrize("optimizer", ["levenberg-marquardt", "lbfgs", "adam"])
+def test_a_fit_that_is_ended_in_the_midst_of_a_round_keeps_the_best_parameters_so_far(optimizer: str, stop: BaseException) -> None:
+    batch, states = rotation(n_observations=13)
+    vector_field = field()
+    told: list[float] = []
+    looks: list[int] = []
+
+    def report(_: int, loss: float, __: int, stage: str) -> None:
+        looks.clear()
+        if stage == "windows of 2":
+            told.append(loss)
+
+    def check() -> None:
+        looks.append(1)
+        if len(told) == 3 and len(looks) == 5:  # the round is over with one look
+            raise stop
+
+    how = settings(optimizer, SOLVERS["rk4"], max_step=0.5)
+    fitted = fit_one(vector_field, batch, guess_from(0.8 * states), how, report, check_time=check)
+    assert len(looks) == 5 and fitted.status == ("time_budget" if isinstance(stop, OutOfTime) else "interrupted")
+    assert fitted.loss == told[-1] and len(told) == 3 and fitted.intervals == 2
+    assert torch.equal(fitted.theta, parameters_to_vector(vector_field.parameters()).detach())
+    runs = SOLVERS["rk4"].integrate(vector_field, fitted.states[:, 0], batch.time[:, :3], batch.inputs, 0.5).detach()
+    torch.testing.assert_close(runs[:, :2], fitted.states[:, :2], rtol=0, atol=1e-10)
+
+
+def test_a_fit_is_not_ended_before_it_got_on() -> None:
+    batch, states = rotation(n_observations=13)
+    told: list[str] = []
+
+    def check() -> None:
+        raise OutOfTime
+
+    fitted = fit_one(
+        field(),
+        batch,
+        guess_from(states),
+        settings("levenberg-marquardt", SOLVERS["rk4"]),
+        lambda *row: told.append(row[-1]),
+        check_time=check,
+    )
+    assert fitted.status == "time_budget" and told == ["warm start"]
+
+
 def test_a_fit_stopped_in_its_warm_start_keeps_the_match() -> None:
     batch, states = rotation()
     vector_field = field()

@@ -91,6 +91,7 @@ def fit_one(
     how: FitSettings,
     report: Callable[[int, float, int, str], None] = silent,
     judge: Callable[[One], float] | None = None,
+    check_time: Callable[[], None] = silent,
 ) -> One:
     """Fit a field by itself; both components are observed."""
 
@@ -101,9 +102,8 @@ def fit_one(
     def judge_one(member: int, fitted: Fitted) -> float:
         return judge(One.of(fitted)) if judge else 0.0
 
-    return One.of(
-        fit_fields([vector_field], batch, (0, 1), guess, how, [torch.Generator().manual_seed(0)], tell, judge_one if judge else None)
-    )
+    random, judging = [torch.Generator().manual_seed(0)], judge_one if judge else None
+    return One.of(fit_fields([vector_field], batch, (0, 1), guess, how, random, tell, judging, check_time=check_time))
 
 
 NAN = math.nan
