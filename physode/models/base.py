@@ -202,7 +202,8 @@ class AbstractModel(FittedModel, ABC):
         Raises
         ------
         DataError
-            If the record breaks the data contract or cannot serve this model, or the validation record cannot be forecast.
+            If the record breaks the data contract or cannot serve this model; if the validation record cannot be forecast, or is part of
+            the record itself.
         PhysodeError
             If `seed` is no whole number of 0 or more, or `time_budget` no positive number; if `checkpoint` is that of another fit, or
             cannot be written.

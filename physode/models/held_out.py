@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from physode.errors import DataError
 from physode.models.dynamics import LearnedDynamics
 from physode.models.encoding import check_warmup
 from physode.models.layout import Layout
+from physode.models.seen import digests, shares
 from physode.trajectories import check_record, times, values
 
 __all__ = ["check_held_out", "misfit"]
@@ -20,8 +22,8 @@ FEWEST, SHARE = 3, 0.25
 """A forecast starts from this share of the longest trajectory, and from so many samples at least."""
 
 
-def check_held_out(layout: Layout, validation: xr.Dataset) -> None:
-    """Raise DataError unless a record can tell the stages of a fit apart."""
+def check_held_out(layout: Layout, validation: xr.Dataset, records: Sequence[xr.Dataset]) -> None:
+    """Raise DataError unless a record can tell the stages of a fit to others apart."""
     try:
         check_record(validation)
         layout.check(validation)
@@ -29,8 +31,20 @@ def check_held_out(layout: Layout, validation: xr.Dataset) -> None:
         check_warmup(validation, layout.observed, warmup)
         if not np.isfinite(values(validation, layout.observed)[:, warmup:]).any():
             raise DataError(f"nothing was measured after its first {warmup} samples, which a forecast starts from; give a longer one.")
+        _refuse_fitted(layout, validation, records, warmup)
     except DataError as error:
         raise DataError(f"validation record: {error}") from error
+
+
+def _refuse_fitted(layout: Layout, validation: xr.Dataset, records: Sequence[xr.Dataset], warmup: int) -> None:
+    known = np.concatenate([digests(record, layout.observed, layout.inputs) for record in records])
+    fitted = shares(layout.as_fitted(validation), layout.observed, layout.inputs, known, warmup)
+    if fitted.any():
+        found = ", ".join(map(repr, validation["trajectory"].values[fitted].tolist()))
+        raise DataError(
+            f"samples after its first {warmup} are those of the record that is fitted, in trajectory {found}: they cannot judge the fit. "
+            "Give a record that is held out (physode.split makes one), or leave validation out."
+        )
 
 
 def misfit(dynamics: LearnedDynamics, validation: xr.Dataset, spread: NDArray[np.float64]) -> float:

@@ -131,7 +131,7 @@ def train(
     budget = math.inf if time_budget is None else finite_number("time_budget", time_budget)
     layout, observed = model._layout(records[0]), np.isfinite(times(records[0]))
     if validation is not None:
-        check_held_out(layout, validation)
+        check_held_out(layout, validation, records)
     itself = {} if checkpoint is None else identity(model, records, seeds, validation)
     whole = on_one_clock(records[0])
     ds, records = whole.record, [whole.record, *(on_one_clock(record).record for record in records[1:])]

@@ -324,8 +324,12 @@ class TestErrors:
             ),
             (lambda ds: ds.isel(time=slice(None, None, -1)), "validation record: .*increas"),
             (lambda ds: ds.drop_vars("omega"), "validation record: .*the record lacks omega"),
+            (
+                lambda ds: ds.isel(trajectory=slice(1, 3), time=slice(20, None)).assign_coords(trajectory=["a", "b"]),
+                "validation record: samples after its first 11 are those of the record that is fitted, in trajectory 'a', 'b': .*held out",
+            ),
         ],
-        ids=["soon lost", "short", "late", "backwards", "another"],
+        ids=["soon lost", "short", "late", "backwards", "another", "fitted"],
     )
     def test_a_validation_record_that_tells_nothing(self, record: xr.Dataset, change: Callable, message: str) -> None:
         told: list[object] = []
