@@ -46,7 +46,7 @@ class SimulationError(PhysodeError):
 
 
 class SimulationWarning(RuntimeWarning):
-    """Some trajectories could not be carried to their end; their values are NaN from there on."""
+    """Some trajectories could not be carried to their end, and their values are NaN from there on; or they exploded on the way."""
 
 
 class CheckpointWarning(RuntimeWarning):

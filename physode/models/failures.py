@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["describe", "from_there_on_missing", "warn_of_failures"]
 
 Array = NDArray[np.float64]
+_ENDED = "could not be carried beyond"
 FAR = 10.0
 """Distance from the record, in its standard deviations, up to which the field is asked whether it is stiff."""
 STABLE = 2.0
 """Rate of decay times step beyond which an explicit step overshoots."""
+EXPLODED = 1e6
+"""Times as far from the mean as its record ever was, or its start, from which on a run counts as lost, though it is still a number."""
 
 
 def from_there_on_missing(states: Array) -> Array:
@@ -31,7 +34,7 @@ def from_there_on_missing(states: Array) -> Array:
 
 
 def warn_of_failures(dynamics: LearnedDynamics, result: xr.Dataset, ds: xr.Dataset) -> None:
-    """Warn once if a prediction ends before its record does.
+    """Warn once if a prediction ends before its record does, or explodes.
 
     Parameters
     ----------
@@ -42,19 +45,31 @@ def warn_of_failures(dynamics: LearnedDynamics, result: xr.Dataset, ds: xr.Datas
         Gives the inputs.
     """
     states, time = values(result, dynamics.layout.states), times(result)
-    lost = np.isfinite(time) & np.isnan(states).any(-1)
-    rows = np.flatnonzero(lost.any(axis=1))
+    lost, exploded = np.isfinite(time) & np.isnan(states).any(-1), _exploded(dynamics, states)
+    rows = np.flatnonzero((lost | exploded).any(axis=1))
     if not len(rows):
         return
     labels = result["trajectory"].values.tolist()
-    more = more_failed([labels[k] for k in rows[1:]])
-    row, column = int(rows[0]), max(int(lost[rows[0]].argmax()) - 1, 0)
+    more, row = more_failed([labels[k] for k in rows[1:]]), int(rows[0])
+    if lost[row].any():
+        column, what, rest = max(int(lost[row].argmax()) - 1, 0), _ENDED, "are missing"
+    else:
+        column, what, rest = int(exploded[row].argmax()), f"goes {EXPLODED:.0e} times as far as its record by", "tell nothing"
     u = input_values(dynamics.layout.as_fitted(ds), dynamics.layout.inputs)[row]
-    text = describe(dynamics, labels[row], time[row, : column + 1], states[row, : column + 1], u[: column + 1], more)
-    warnings.warn(f"{text}. Its later values are missing.", SimulationWarning, stacklevel=3)
+    text = describe(dynamics, labels[row], time[row, : column + 1], states[row, : column + 1], u[: column + 1], more, what=what)
+    warnings.warn(f"{text}. Its later values {rest}.", SimulationWarning, stacklevel=3)
 
 
-def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Array, u: Array, more: str = "") -> str:
+def _exploded(dynamics: LearnedDynamics, states: Array) -> NDArray[np.bool_]:
+    """Where a run has left its record behind, shape (trajectory, n)."""
+    mean, scale = dynamics.scaling.mean, dynamics.scaling.scale
+    farthest = np.abs((dynamics.reference - mean) / scale).max(0).clip(min=1.0)
+    with np.errstate(over="ignore"):
+        scaled = np.abs((states - mean) / scale)
+    return np.asarray((scaled > EXPLODED * np.maximum(farthest, scaled[:, :1])).any(-1))
+
+
+def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Array, u: Array, more: str = "", *, what: str = _ENDED) -> str:
     """Say where a trajectory ended, why, and what to try.
 
     Parameters
@@ -68,6 +83,8 @@ def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Arra
     u : ndarray, shape (n, n_inputs)
     more : str, default ""
         What to add about other trajectories.
+    what : str
+        Happened to this one at the last of the times.
     """
     scaled = (states - dynamics.scaling.mean) / dynamics.scaling.scale
     near = np.flatnonzero((np.abs(scaled) < FAR).all(-1))
@@ -88,6 +105,6 @@ def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Arra
         reason = f"the learned field runs away from its record, {covered}, from time {time[at]:.6g}{units} on"
         remedy = "fit to a record that covers this motion, begin closer to the record, or ask for a shorter time"
     return (
-        f"trajectory {label!r} could not be carried beyond time {time[-1]:.6g}{units}, where {name} is {states[-1, worst]:.3g}: "
+        f"trajectory {label!r} {what} time {time[-1]:.6g}{units}, where {name} is {states[-1, worst]:.3g}: "
         f"{reason}{more}. To go on, {remedy}"
     )

@@ -142,7 +142,8 @@ class FittedModel:
         -------
         xarray.Dataset
             All states, latent ones included, on the coordinates of `ds`. Where the learned field runs away, values are NaN from there on,
-            and one `SimulationWarning` says in which trajectory and when.
+            and one `SimulationWarning` says in which trajectory and when; so it does where they are still numbers, but a million times as
+            far from the mean as the training record ever was.
 
         Raises
         ------
@@ -177,7 +178,7 @@ class FittedModel:
         Returns
         -------
         xarray.Dataset
-            Dimensions (trajectory, time); NaN where the learned field runs away, with a `SimulationWarning`.
+            Dimensions (trajectory, time); NaN where the learned field runs away, with a `SimulationWarning` as of `predict`.
 
         Raises
         ------

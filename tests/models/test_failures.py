@@ -54,6 +54,26 @@ def test_a_simulation_that_runs_away_is_missing_from_there_on(solver: str) -> No
     assert not lost[:5].any() and lost[-1] and (np.diff(lost.astype(int)) >= 0).all()
 
 
+def test_a_simulation_that_explodes_short_of_overflow_is_told() -> None:
+    """At z' = 50 z from 1 the run is exp(50 t): 1e6 times as far from the mean as its record after 0.3 h, and 1e87 after 4 h."""
+    model, time = with_rate(50.0), np.linspace(0, 4, 41)
+    message = (
+        r"trajectory 1 goes 1e\+06 times as far as its record by time 0\.[34] h, where z is \d.*e\+0\d: the learned field runs "
+        r"away from its record, in which z goes from 0\.\d+ to 2\.\d+, .* \(1 more trajectory failed: 2\)\. To go on, "
+        r".*\. Its later values tell nothing"
+    )
+    with pytest.warns(SimulationWarning, match=message) as caught:
+        run = model.simulate({"z": [0.0, 1.0, -1.0]}, time)["z"].values
+    assert len(caught) == 1 and np.isfinite(run).all() and run[1, -1] > 1e80
+
+
+def test_growth_that_is_no_explosion_is_not_told() -> None:
+    model, time = with_rate(1.0), np.linspace(0, 8, 9)
+    for start in (1.0, 1e9):  # far out from the start, too
+        run = model.simulate({"z": start}, time)["z"].values
+        assert run[0, -1] == pytest.approx(start * np.exp(8.0), rel=1e-4)
+
+
 def test_a_time_of_unknown_unit_is_told_as_a_number() -> None:
     model = with_rate(50.0)
     model.dynamics_ = replace(model._fitted(), layout=replace(model._fitted().layout, time_units=""))
