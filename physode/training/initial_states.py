@@ -24,6 +24,8 @@ FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING, CHANGE = 1e-3, 1e-10, 1e10, 5.0
 """Damping of a trajectory at first, its bounds, and the factor by which a step changes it."""
 QUIET = 1e-5
 """Share of the cost below which a trajectory's gain ends its tries."""
+FORGOTTEN = 1e-6
+"""Change of a state by one of its initial state below which the observations after it say nothing of that."""
 TINY = 1e-12
 
 
@@ -62,14 +64,17 @@ def estimate_initial_states(
     Notes
     -----
     Growing stretches keep an oscillating record from trapping the estimate in a wrong phase. A stretch that the field cannot
-    follow (a chaotic one, say) is given up for that trajectory, and its last estimate is kept.
+    follow (a chaotic one, say) is given up for that trajectory, and its last estimate is kept. They end where all motions have forgotten
+    their start, as damped and driven ones do.
     """
     count = batch.values.isfinite().any(-1).sum(1)
     most = int(count.max())
     length, initial = min(FEWEST, most), guess
     while True:
-        initial = refine_initial_states(field, batch.first(length), observed, initial, guess, precision, variance, max_step)
-        if length >= batch.time.shape[1]:
+        stretch = batch.first(length)
+        initial, flow = refine_initial_states(field, stretch, observed, initial, guess, precision, variance, max_step, sure=QUIET)
+        going_on = batch.time[:, length:].isfinite().any(1) & ~(flow.abs().amax((-2, -1)) < FORGOTTEN)
+        if not bool(going_on.any()):
             return initial
         length = min(length * FACTOR, batch.time.shape[1])
 
@@ -84,11 +89,15 @@ def refine_initial_states(
     precision: Tensor,
     variance: Tensor,
     max_step: float,
-) -> Tensor:
+    *,
+    sure: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Levenberg-Marquardt on every trajectory at once, each with its own damping.
 
     Parameters and result are those of `estimate_initial_states`; `precision` may also be given for each trajectory. With a stacked field
     the states, and the values of the batch, have a leading dimension of members, and `variance` has the shape (members, 1, 1, n_observed).
+    A step that promises less than the share `sure` of a trajectory's cost is taken untried, as its last. What the last states change by
+    the initial ones, shape (..., batch, n_states, n_states), is given as well.
     """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
@@ -110,7 +119,12 @@ def refine_initial_states(
         hessian = jacobian.mT @ jacobian + torch.diag_embed(precision)
         gradient = (jacobian.mT @ residual.flatten(-2).nan_to_num(0.0)[..., None])[..., 0] + precision * (initial - mean)
         diagonal = torch.diag_embed(damping[..., None] * hessian.diagonal(dim1=-2, dim2=-1) + TINY)
-        trial = initial - solve(hessian + diagonal, gradient[..., None])[..., 0]
+        step = solve(hessian + diagonal, gradient[..., None])[..., 0]
+        trial = initial - step
+        last = going & cost.isfinite() & ((gradient * step).sum(-1) < sure * cost)
+        initial, going = torch.where(last[..., None], trial, initial), going & ~last
+        if not bool(going.any()):
+            break
         new_stages, new_residual, new_cost = attempt(trial)
         better = (new_cost < cost) & going  # one that is done stays, however long another takes
         gain = torch.where(better, 1 - new_cost / cost.clamp(min=torch.finfo(cost.dtype).tiny), 0.0)
@@ -126,4 +140,4 @@ def refine_initial_states(
         going &= (gain >= QUIET) | ((damping < 1.0) & ~better)
         if not bool(going.any()):
             break
-    return initial
+    return initial, by_initial[..., -1, :, :]
