@@ -73,7 +73,16 @@ class Rollout:
             if with_slopes:
                 tape.evaluate(number, table[-1, 0], None, table[-1, 1])
                 table[-1, 1] *= step[-1]
-        self.nodes = table[:, : 1 + with_slopes]
+        self.nodes, self.table = table[:, : 1 + with_slopes], table
+
+    @property
+    def inner(self) -> Array:
+        """States at which the network was evaluated, shape (steps, stages, batch, n_states)."""
+        weights = np.zeros((len(self.tableau.b), self.table.shape[1]), self.table.dtype)
+        for i, row in enumerate(self.tableau.a):
+            weights[i, : i + 1] = 1.0, *row
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(np.einsum("ij,kjbn->kibn", weights, self.table[:-1]))
 
     def pull_back(self, by_nodes: Array) -> tuple[Array, list[tuple[Array, Array]], Array]:
         """Differentiate a loss; can be called once.

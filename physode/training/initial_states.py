@@ -10,7 +10,8 @@ from torch import Tensor
 from physode.fields.base import AbstractField
 from physode.solvers.grid import step_grid
 from physode.solvers.linear import solve
-from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages, integrate_runge_kutta
+from physode.solvers.rollout_solver import run_by_hand
+from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
 
@@ -106,7 +107,7 @@ def refine_initial_states(
 
     def attempt(start: Tensor) -> tuple[Stages, Tensor, Tensor]:
         """All stages, weighted residuals, and the cost of each trajectory."""
-        stages = integrate_runge_kutta(tableau, field, start, grid, batch.inputs)
+        stages = run_by_hand(tableau, field, start, grid, batch.inputs)
         residual = torch.where(mask, (grid.observed(stages.states)[..., columns] - target) * weight, 0.0)
         cost = residual.square().sum((-2, -1)) + (precision * (start - mean).square()).sum(-1)
         return stages, residual, cost.nan_to_num(torch.inf)

@@ -89,7 +89,7 @@ class Stages:
         One for each member, of the CPU.
     report : callable
     journal : Journal
-    clock : Clock
+    clock : Clock, optional
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class Stages:
         random: Sequence[torch.Generator],
         report: Report,
         journal: Journal,
-        clock: Clock,
+        clock: Clock | None = None,
     ) -> None:
-        self.random, self.journal, self.clock = random, journal, clock
+        self.random, self.journal, self.clock = random, journal, clock or Clock(lambda: None)
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])

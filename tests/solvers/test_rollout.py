@@ -17,8 +17,9 @@ from physode.fields.base import AbstractField
 from physode.fields.mlp import ACTIVATIONS
 from physode.solvers import RolloutSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.solvers.dense import hermite_weights, plan_steps
-from physode.solvers.grid import StepGrid
+from physode.solvers.grid import StepGrid, step_grid
 from physode.solvers.perceptron import SCALARS
+from physode.solvers.rollout_solver import run_by_hand
 from physode.solvers.runge_kutta import RUNGE_KUTTA, integrate_runge_kutta
 from physode.training.batch import Batch, SampledInputs
 from physode.training.gradient_descent import DescentProblem
@@ -175,6 +176,18 @@ def test_long_steps_save_evaluations(max_step: float, n_inputs: int, expected: i
     time = torch.linspace(0, 10, 101, dtype=torch.float64).expand(2, -1)
     RolloutSolver(RUNGE_KUTTA["rk5"]).integrate(field, torch.ones(2, 2, dtype=torch.float64), time, sine_input, max_step)
     assert field.announced == expected
+
+
+@pytest.mark.parametrize("n_inputs", [0, 1])
+@pytest.mark.parametrize("kind", FIELDS)
+@pytest.mark.parametrize("method", sorted(RUNGE_KUTTA))
+def test_the_stages_are_the_same_by_hand(method: str, kind: str, n_inputs: int) -> None:
+    field, time = random_field(kind, n_inputs=n_inputs), observed_times("own")
+    samples = torch.sin(time.nan_to_num(0.0))[..., None].expand(-1, -1, n_inputs)
+    inputs, grid, start = SampledInputs(time, samples), step_grid(time, 0.04), initial_states(field)
+    found, expected = (run(RUNGE_KUTTA[method], field, start, grid, inputs) for run in (run_by_hand, integrate_runge_kutta))
+    for part in ("states", "inner", "time", "inputs"):
+        torch.testing.assert_close(getattr(found, part), getattr(expected, part).detach(), rtol=1e-12, atol=1e-12)
 
 
 def test_other_fields_and_solvers_are_left_to_torch() -> None:

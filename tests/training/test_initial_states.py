@@ -42,13 +42,13 @@ def positions(damping: float, ends: tuple[int, ...]) -> Batch:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Lengths of the integrations that were done."""
     done: list[int] = []
-    integrate = initial_states.integrate_runge_kutta
+    integrate = initial_states.run_by_hand
 
     def counted(tableau: object, field: object, start: Tensor, grid: object, inputs: object) -> object:
         done.append(grid.step.shape[1])  # type: ignore[attr-defined]
         return integrate(tableau, field, start, grid, inputs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(initial_states, "integrate_runge_kutta", counted)
+    monkeypatch.setattr(initial_states, "run_by_hand", counted)
     return done
 
 
