@@ -47,7 +47,7 @@ def fit_seeds(
         Seeds, or how many, from 0 on.
     time_budget, callback, checkpoint : optional
         See `AbstractModel.fit`; of the members together. The loss of a `Progress` is the median of the members that moved. An exception of
-        the callback other than `StopFit` ends the fit with nothing but what the checkpoint holds.
+        the callback other than `StopFit` ends the fit with nothing but the checkpoint, which holds every step before it.
     progress : bool, default False
         Show a progress bar with the median loss.
 

@@ -96,6 +96,9 @@ def fit_fields(
         if judge is not None:
             fitted.put(errors(torch.nonzero(least.isfinite())[:, 0]) > least, best)
         fitted.status[:] = STATUSES.index(stop.status if isinstance(stop, StopFit) else "interrupted")
+    except Exception:
+        journal.write()
+        raise
     for member, field in enumerate(fields):
         set_theta(field, fitted.theta[member : member + 1])
     return fitted

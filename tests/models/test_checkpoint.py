@@ -135,6 +135,19 @@ def test_ctrl_c_keeps_the_fit(record: xr.Dataset, tmp_path: Path) -> None:
     assert seen[0] == 12  # the step that was interrupted is taken once more
 
 
+def test_a_callback_that_fails_leaves_the_checkpoint_of_all_members(record: xr.Dataset, tmp_path: Path) -> None:
+    def fail(progress: Progress) -> None:
+        if progress.epoch == 12:
+            raise ZeroDivisionError
+
+    model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=4)
+    with pytest.raises(ZeroDivisionError):
+        physode.fit_seeds(model, record, 2, checkpoint=tmp_path / "fit", callback=fail)
+    seen: list[int] = []
+    physode.fit_seeds(model, record, 2, checkpoint=tmp_path / "fit", callback=lambda progress: seen.append(progress.epoch))
+    assert seen[0] == 12
+
+
 def test_a_finished_fit_is_read_and_not_run(record: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fit(record, {"max_iterations": 4}, checkpoint=tmp_path / "fit")
     told: list[Progress] = []
