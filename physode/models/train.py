@@ -27,7 +27,7 @@ from physode.models.identity import identity
 from physode.models.layout import Layout
 from physode.models.options import finite_number
 from physode.models.outcome import outcome
-from physode.models.scaling import Scaling, measure, spreads
+from physode.models.scaling import Scaling, changes, measure, spreads
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.training.batch import Batch, stack_records
 from physode.training.equations import is_dual
@@ -227,11 +227,11 @@ def _refuse_extreme(layout: Layout, ds: xr.Dataset) -> None:
 
 
 def _refuse_constant(layout: Layout, scaling: Scaling) -> None:
-    for name, size in zip(layout.states, scaling.scale, strict=True):
+    for name, mean, size in zip(layout.states, scaling.mean, scaling.scale, strict=True):
         if not size > 0:
             raise DataError(
-                f"state {name!r} does not change in this record, or too little for a number, so there are no dynamics to fit; leave it "
-                "out, make it an input, or give it in a smaller unit."
+                f"state {name!r} does not change in this record, or too little for a number (it is {mean:.6g} throughout), so there are no "
+                "dynamics to fit; leave it out, make it an input, or give it in a smaller unit."
             )
     if not np.isfinite(scaling.time_scale):
         raise DataError(
@@ -249,11 +249,11 @@ def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, raw: Smoothed
     mean, scale, time_scale = measure(values(ds, layout.observed), raw)
     full_mean, full_scale = model._scales(layout, raw, mean, scale, time_scale)
     u = input_values(ds, layout.inputs)
-    axes = (0, 1)
     if not layout.inputs:
         return Scaling(full_mean, full_scale, np.zeros(0), np.ones(0), time_scale)
-    spread = np.nanstd(u, axis=axes)
-    return Scaling(full_mean, full_scale, np.nanmean(u, axis=axes), np.where(spread > 0, spread, 1.0), time_scale)
+    axes = (0, 1)
+    input_scale = np.where(changes(u), np.nanstd(u, axis=axes), 1.0)
+    return Scaling(full_mean, full_scale, np.nanmean(u, axis=axes), input_scale, time_scale)
 
 
 def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed, ds: xr.Dataset, rng: np.random.Generator) -> Guess:
