@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from physode.models.encoding import noise_levels
 from physode.models.layout import Layout
-from physode.models.scaling import Scaling
+from physode.models.misfits import Followed, misfits, remarks
+from physode.models.scaling import Scaling, changes
 from physode.training.fitted import STATUSES, Fitted
 from physode.training.result import FitResult
 from physode.training.stages import FAR, LONGEST, NEGLIGIBLE, SMALL_SOLVER_ERROR
-from physode.trajectories import times, values
+from physode.trajectories import input_values, times, values
 
 __all__ = ["outcome"]
 
 Array = NDArray[np.float64]
 
-UNEXPLAINED = 0.5
-"""Residual of a state over its spread above which the model does not follow it, where no noise is stated."""
-AS_STATED, CLOSE = 2.0, 0.01
-"""Residual over stated noise up to which the noise explains it, and residual over spread up to which it need not."""
+UNFITTED = (
+    "no windows of the record were fitted yet, and the model is that of the warm start, which matches slopes of the smoothed record, "
+    "as far as it had come"
+)
+"""What is kept of a fit that ended before its first windows."""
 
 
 def outcome(
@@ -37,6 +39,7 @@ def outcome(
     judged: bool,
     by_curvature: bool,
     second_order: bool,
+    backward: Sequence[tuple[str, str]],
     reason: str,
     history: Mapping[str, list[float | int | str]],
     seconds: float,
@@ -61,6 +64,8 @@ def outcome(
         Whether the optimiser takes Gauss-Newton steps, which seldom end early.
     second_order : bool
         Whether a measured velocity is taken for the slope of its position.
+    backward : sequence of (str, str)
+        Measured velocities that point against the learned slopes of their positions.
     reason : str
         What a callback said when it stopped the fit.
     history : mapping
@@ -68,16 +73,23 @@ def outcome(
     """
     status, loss, solver_error = STATUSES[int(fitted.status[0])], float(fitted.loss[0]), float(fitted.solver_error[0])
     intervals = int(fitted.intervals[0])
+    begun = bool(np.isfinite(loss))
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
     near = by_curvature and status == "converged"
-    misfits = _residuals(fitted, layout, scaling, spread, ds, near=near, second_order=second_order)
-    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *misfits]
+    followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
+    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *misfits(followed, near=near)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations")
+    odd = [
+        *([] if any(doubts) or not begun else map(_backward, backward)),
+        *remarks(followed, times(ds), ds["trajectory"].values.tolist()),
+        *_constant_inputs(ds, layout),
+    ]
+    ended = _ended(status, scheduled, reason, begun)
     return FitResult(
         success=(status == "converged" or (scheduled and status == "max_iterations")) and not any(doubts),
         status=status,
-        message=" ".join(filter(None, [_ended(status, scheduled, reason), *doubts, _windows(intervals, judged) if cut else ""])),
+        message=" ".join(filter(None, [ended, *doubts, *odd, _windows(intervals, judged) if cut else ""])),
         nfev=fitted.n_evaluations,
         n_iterations=int(fitted.n_iterations[0]),
         wall_time=seconds,
@@ -89,15 +101,16 @@ def outcome(
     )
 
 
-def _ended(status: str, scheduled: bool, reason: str) -> str:
+def _ended(status: str, scheduled: bool, reason: str, begun: bool) -> str:
     if scheduled and status == "max_iterations":
         return "The fit went through its schedule of max_iterations steps on each length of windows."
+    kept = "the best model so far was kept" if begun else UNFITTED
     return {
         "converged": "The fit converged.",
         "max_iterations": "The fit was still improving when it reached max_iterations; allow more of them for a better one.",
-        "time_budget": "The time budget ran out; the best model so far was kept.",
-        "interrupted": "The fit was interrupted; the best model so far was kept.",
-        "stopped": f"The callback stopped the fit{f' ({reason})' if reason else ''}; the best model so far was kept.",
+        "time_budget": f"The time budget ran out; {kept}.",
+        "interrupted": f"The fit was interrupted; {kept}.",
+        "stopped": f"The callback stopped the fit{f' ({reason})' if reason else ''}; {kept}.",
     }[status]
 
 
@@ -119,35 +132,32 @@ def _free_run(excursion: float) -> str:
     )
 
 
-def _residuals(
-    fitted: Fitted, layout: Layout, scaling: Scaling, spread: Array, ds: xr.Dataset, *, near: bool, second_order: bool
-) -> list[str]:
-    """One sentence for each observed state that the model does not follow, and one for the reasons that there may be."""
+def _followed(fitted: Fitted, layout: Layout, scaling: Scaling, spread: Array, ds: xr.Dataset, *, second_order: bool) -> list[Followed]:
+    """Each observed state of the record beside the fitted one."""
     index = list(layout.index)
     states = fitted.states[0].cpu().double().numpy()[..., index] * scaling.scale[index] + scaling.mean[index]
+    measured = values(ds, layout.observed)
     stated, weight = noise_levels(ds, layout.observed)
-    squares = (states - values(ds, layout.observed)) ** 2 * (1.0 if weight is None else weight)
-    residuals = np.sqrt(np.nanmean(squares, axis=(0, 1)))
-    misfits, reasons = [], [] if near else ["the optimiser did not get there (allow more max_iterations, or use 'levenberg-marquardt')"]
-    reasons += [
-        "the model cannot represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE)",
-        "the fit ended in a poor place (try another seed or activation)",
-        "the record is too sparse",
+    weight = np.ones_like(measured) if weight is None else weight
+    slopes = [layout.attrs[name].get("time_derivative_of") if second_order else None for name in layout.observed]
+    columns = (np.moveaxis(part, -1, 0) for part in (measured, states, weight))
+    return [Followed(*of) for of in zip(layout.observed, *columns, spread.tolist(), stated.tolist(), slopes, strict=True)]
+
+
+def _backward(pair: tuple[str, str]) -> str:
+    velocity, position = pair
+    return f"{velocity} points against the learned slope of {position}, which the record says it is: one of them may have the wrong sign."
+
+
+def _constant_inputs(ds: xr.Dataset, layout: Layout) -> list[str]:
+    u = input_values(ds, layout.inputs)
+    changing = changes(u)
+    return [
+        f"The input {name} is {np.nanmean(u[..., k]):.6g} in the whole record: its effect cannot be told from a constant in the law, and "
+        "what the model says of other values is a guess."
+        for k, name in enumerate(layout.inputs)
+        if not changing[k]
     ]
-    for name, residual, size, noise in zip(layout.observed, residuals, spread, stated, strict=True):
-        if noise and residual > max(AS_STATED * noise, CLOSE * size):
-            beside, reason = f", {residual / noise:.2g} times the stated noise", f"the noise is larger than {name}_noise_std says"
-        elif not noise and residual > UNEXPLAINED * size:
-            beside, reason = "", f"{name} is mostly noise (then state its size as {name}_noise_std)"
-        else:
-            continue
-        misfits.append(
-            f"The residual of {name} is {residual / size:.2g} of its spread in the record{beside}: the model does not follow it."
-        )
-        reasons.append(reason)
-        if second_order and (position := layout.attrs[name].get("time_derivative_of")):
-            reasons.append(f"{name} is not the slope of {position} in its unit and sign")
-    return [*misfits, f"Possible reasons: {'; '.join(reasons)}."] if misfits else []
 
 
 def _windows(intervals: int, judged: bool) -> str:

@@ -28,6 +28,7 @@ from physode.models.layout import Layout
 from physode.models.options import finite_number
 from physode.models.outcome import outcome
 from physode.models.scaling import Scaling, changes, measure, spreads
+from physode.models.velocities import backward
 from physode.solvers import AbstractSolver, RungeKuttaSolver, by_hand, get_solver
 from physode.training.batch import Batch, stack_records
 from physode.training.equations import is_dual
@@ -188,7 +189,9 @@ def train(
     how |= {"by_curvature": optimizer == "levenberg-marquardt", "second_order": fields[0].second_order}
     for member, history in enumerate(told["histories"]):
         one, record = fitted.of(member), records[min(member, len(records) - 1)]
-        out.append((frame.dynamics(member, one), outcome(one, layout, scaling, spread, record, history=history, **how)))
+        dynamics, states = frame.dynamics(member, one), to_numpy(one.states[0]) * scaling.scale + scaling.mean
+        how["backward"] = backward(dynamics, states, input_values(record, layout.inputs))
+        out.append((dynamics, outcome(one, layout, scaling, spread, record, history=history, **how)))
     return out
 
 

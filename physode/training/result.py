@@ -63,12 +63,15 @@ class FitResult:
     ----------
     success : bool
         Whether the fit converged (by Adam: went through its schedule), its solver solved the learned equation, the learned field, run
-        freely along the record, stayed near it, and the residual of every observed state is about the noise that the record states (or
-        1 % of the state's spread), or below half of its spread where the record states none.
+        freely along the record, stayed near it, and the residual of every observed state can be noise: it is about what the record
+        states; where the record states none, or as much as the state varies, it is below half of the state's spread and neighbouring
+        residuals are not alike; or it is below 1 % of the spread. Windows may be short, and a model that is wrong in the long run can
+        follow each of them: `window` tells.
     status : str
         "converged", "max_iterations", "time_budget", "interrupted" or "stopped".
     message : str
-        The same in sentences, with a remedy where there is one.
+        The same in sentences, with a remedy where there is one, and what is odd in the record whether or not the model follows it:
+        outliers, noise that is far less than stated, inputs that never change, velocities of the wrong sign.
     nfev : int
         Evaluations of the field, each on the whole batch.
     n_iterations : int
@@ -76,7 +79,7 @@ class FitResult:
     wall_time : float
         Seconds.
     loss : float
-        Final root mean square residual in units of each state's standard deviation.
+        Final root mean square residual in units of each state's standard deviation; infinite where the fit ended before its first windows.
     noise_std : mapping of str to float
         Noise of each observed state in its own unit: as given by the record, or as estimated.
     solver_error : float

@@ -244,10 +244,33 @@ def test_callback_and_time_budget_end_a_fit(record: xr.Dataset) -> None:
         raise StopFit
 
     assert physode.NeuralODE(hidden=(8,)).fit(record, callback=stop).result_.status == "stopped"
-    model = physode.NeuralODE(hidden=(8,)).fit(record, callback=lambda _: (_ for _ in ()).throw(StopFit("seen enough")))
+
+    def leave(progress) -> None:
+        if progress.stage.startswith("windows"):
+            raise StopFit("seen enough")
+
+    model = physode.NeuralODE(hidden=(8,)).fit(record, callback=leave)
     assert (model.result_.status, model.result_.success) == ("stopped", False)
-    assert model.result_.message == "The callback stopped the fit (seen enough); the best model so far was kept."
+    assert model.result_.message.startswith("The callback stopped the fit (seen enough); the best model so far was kept.")
     assert physode.NeuralODE(hidden=(8,)).fit(record, time_budget=1e-6).result_.status == "time_budget"
+
+
+def test_a_fit_that_ends_in_the_warm_start_says_so(record: xr.Dataset) -> None:
+    steps = []
+
+    def leave(progress) -> None:
+        steps.append(progress)
+        if len(steps) == 2:
+            raise StopFit("enough")
+
+    model = physode.NeuralODE(hidden=(8,)).fit(record, callback=leave)
+    assert {step.stage for step in steps} == {"warm start"} and model.result_.n_iterations == 2
+    assert model.result_.message == (
+        "The callback stopped the fit (enough); no windows of the record were fitted yet, and the model is that of the warm start, which "
+        "matches slopes of the smoothed record, as far as it had come."
+    )
+    assert (model.result_.loss, model.result_.window) == (np.inf, 0.0)
+    assert model.score(record) > 0.9
 
 
 def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
@@ -256,8 +279,9 @@ def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
     assert model.score(held_out, warmup=15) > 0.99
 
 
-def test_adam_ends_with_its_schedule(record: xr.Dataset) -> None:
-    result = physode.NeuralODE(hidden=(8,), optimizer="adam", max_iterations=5).fit(record).result_
+def test_adam_ends_with_its_schedule() -> None:
+    noisy = systems.get("pendulum").simulate(TIME, n_trajectories=3, noise=0.1, seed=0)
+    result = physode.NeuralODE(hidden=(8,), optimizer="adam", max_iterations=20).fit(noisy).result_
     assert result.success and result.status == "max_iterations"
     assert result.message == "The fit went through its schedule of max_iterations steps on each length of windows."
 

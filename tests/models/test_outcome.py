@@ -21,7 +21,7 @@ from physode.trajectories import times, values
 TIME = np.linspace(0.0, 10.0, 60)
 
 
-def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool = True, **other: Any) -> FitResult:
+def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool = True, scheduled: bool = False, **other: Any) -> FitResult:
     """What is said of a converged fit whose states, in the record's units, are these."""
     layout = plain_layout(ds)
     data = values(ds, layout.observed)
@@ -41,9 +41,9 @@ def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool 
         "status": number * STATUSES.index("converged"),
         "n_iterations": number,
     }
-    how: dict[str, Any] = {"scheduled": False, "by_curvature": curved, "second_order": False, "reason": "", "history": {}}
+    how: dict[str, Any] = {"scheduled": scheduled, "by_curvature": curved, "second_order": False, "reason": "", "history": {}}
     fitted = Fitted(**{**parts, **other})
-    return outcome(fitted, layout, scaling, scaling.scale, ds, judged=judged, seconds=1.0, **how)
+    return outcome(fitted, layout, scaling, scaling.scale, ds, judged=judged, backward=(), seconds=1.0, **how)
 
 
 def waves(noise: float = 0.0, stated: float | None = None) -> tuple[xr.Dataset, np.ndarray]:
@@ -65,15 +65,17 @@ def test_a_fit_that_follows_one_state_only_does_not() -> None:
     flat = states * [1.0, 0.0]
     result = told(ds, flat)
     assert result.status == "converged" and not result.success
-    assert "The residual of y is 1 of its spread in the record: the model does not follow it." in result.message
+    assert "The residual of y is 1 of its spread in the record, and neighbouring ones are alike (correlation 0.98)" in result.message
     assert "The residual of x" not in result.message and "Possible reasons: the model cannot represent the motion" in result.message
     assert "Possible reasons: the optimiser did not get there" in told(ds, flat, curved=False).message
 
 
-@pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (1.0, True)])
+@pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (0.6, True)])
 def test_noise_as_large_as_the_motion_has_to_be_stated(stated: float | None, follows: bool) -> None:
-    ds, states = waves(noise=1.0, stated=stated)
-    assert ("The residual of x" not in told(ds, states).message) == follows
+    ds, states = waves(noise=0.7, stated=stated)
+    message = told(ds, states).message
+    assert ("The residual of x" not in message) == follows
+    assert ("x is mostly noise (then state its size as x_noise_std)" in message) == (stated is None)
 
 
 @pytest.mark.parametrize(("noise", "stated", "follows"), [(0.2, 0.05, False), (0.2, 0.2, True), (0.005, 0.001, True)])
@@ -118,6 +120,9 @@ def test_what_else_to_doubt() -> None:
     assert not wild.success and "goes 40 times as far from the mean" in wild.message
     short = told(*waves(), status=torch.tensor([STATUSES.index("time_budget")]))
     assert not short.success and short.message == "The time budget ran out; the best model so far was kept."
+    scheduled = {"status": torch.tensor([STATUSES.index("max_iterations")]), "scheduled": True}
+    assert told(*waves(), **scheduled).success
+    assert told(*waves(), **(scheduled | {"scheduled": False})).success is False
 
 
 def test_a_model_without_a_state_that_it_needs_says_so() -> None:
