@@ -22,7 +22,7 @@ AS_STATED, CLOSE = 2.0, 0.01
 HIDING = 0.9
 """Stated noise over spread from which it explains nothing: a model that stands still would be as good as any."""
 ALIKE, CERTAIN = 0.5, 4.0
-"""Correlation of neighbouring residuals above which they are no noise, and its standard errors above which chance does not make it."""
+"""Correlation of neighbouring residuals above which they are mostly no noise, and its standard errors above which it is no chance."""
 OVERSTATED = 0.3
 """Residual over stated noise below which the noise is less than stated."""
 ENOUGH = 30
