@@ -100,7 +100,7 @@ def fit_model(
         typer.echo("physode: interrupted before the first step of the fit; nothing was written.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
     write_fit(folder, estimator, record)
-    typer.echo(f"{result.status}: {result.message}")
+    typer.echo(f"{result.status}, {'a success' if result.success else 'no success'}: {result.message}")
     typer.echo(
         f"{result.nfev} evaluations in {result.wall_time:.1f} s, solver error {result.solver_error:.1e} of the spread, "
         f"R2 {estimator.score(record):.5f}"

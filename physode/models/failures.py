@@ -66,7 +66,7 @@ def _exploded(dynamics: LearnedDynamics, states: Array) -> NDArray[np.bool_]:
     farthest = np.abs((dynamics.reference - mean) / scale).max(0).clip(min=1.0)
     with np.errstate(over="ignore"):
         scaled = np.abs((states - mean) / scale)
-    return np.asarray((scaled > EXPLODED * np.maximum(farthest, scaled[:, :1])).any(-1))
+    return np.asarray((scaled > EXPLODED * np.maximum(farthest, scaled[:, :1].max(-1, keepdims=True))).any(-1))
 
 
 def describe(dynamics: LearnedDynamics, label: object, time: Array, states: Array, u: Array, more: str = "", *, what: str = _ENDED) -> str:

@@ -42,7 +42,7 @@ def _refuse_fitted(layout: Layout, validation: xr.Dataset, records: Sequence[xr.
     if fitted.any():
         found = ", ".join(map(repr, validation["trajectory"].values[fitted].tolist()))
         raise DataError(
-            f"samples after its first {warmup} are those of the record that is fitted, in trajectory {found}: they cannot judge the fit. "
+            f"samples after its first {warmup} have the values of some that are fitted, in trajectory {found}: they cannot judge the fit. "
             "Give a record that is held out (physode.split makes one), or leave validation out."
         )
 

@@ -143,8 +143,9 @@ class HamiltonianNeuralODE(AbstractModel):
         slopes = dict(zip(layout.observed, np.moveaxis(raw.first, -1, 0), strict=True))
         pairs = list(zip(layout.states[:n], layout.states[n:], strict=True))
         for position, name in pairs:
-            rare = self.coordinates == "linear" and name in size and not is_told(slopes[position], slopes[name]).any()
-            if rare or name not in size:
+            velocity = bool(layout.attrs[name].get("time_derivative_of"))
+            own = name in size and (self.coordinates == "log" or _tells_its_scale(slopes[position], slopes[name], velocity=velocity))
+            if not own:
                 size[name], centre[name] = size[position] / time_scale, 0.0
         q, p = (np.array([size[name] for name in names]) for names in zip(*pairs, strict=True))
         action = np.exp(np.mean(np.log(q * p)))
@@ -160,6 +161,16 @@ class HamiltonianNeuralODE(AbstractModel):
         q = [layout.observed.index(name) for name in layout.states[:n]]
         momentum, force = guess_partners(layout, smoothed)
         return np.concatenate([value[..., q], momentum], axis=-1), np.concatenate([first[..., q], force], axis=-1)
+
+
+def _tells_its_scale(position: Array, partner: Array, *, velocity: bool) -> bool:
+    """Whether measurements of a momentum tell its mean and spread, by its slopes and those of its position.
+
+    Those of a velocity in a part of the motion do not, and the position has them in the same unit.
+    """
+    told = is_told(position, partner)
+    partly = bool((np.isfinite(position) & ~np.isfinite(partner))[told].any())
+    return bool(told.any()) and not (velocity and partly)
 
 
 def _refuse_without_logarithm(layout: Layout, ds: xr.Dataset) -> None:

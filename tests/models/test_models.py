@@ -350,7 +350,7 @@ class TestErrors:
             (lambda ds: ds.drop_vars("omega"), "validation record: .*the record lacks omega"),
             (
                 lambda ds: ds.isel(trajectory=slice(1, 3), time=slice(20, None)).assign_coords(trajectory=["a", "b"]),
-                "validation record: samples after its first 11 are those of the record that is fitted, in trajectory 'a', 'b': .*held out",
+                "validation record: samples after its first 11 have the values of some that are fitted, in trajectory 'a', 'b': .*held out",
             ),
         ],
         ids=["soon lost", "short", "late", "backwards", "another", "fitted"],

@@ -143,3 +143,13 @@ def test_states_that_were_never_measured_at_once_are_fitted_without_a_warm_start
     model = physode.NeuralODE(hidden=(4,)).fit(ds)
     assert "warm start" not in model.result_.history["stage"]
     assert model.result_.loss < 0.1
+
+
+def test_a_velocity_known_in_a_part_of_the_motion_does_not_set_the_scale_of_a_momentum() -> None:
+    time = np.linspace(0, 20, 200)
+    ds, other = (systems.get("harmonic-oscillator").simulate(time, n_trajectories=2, noise=0.01, seed=seed) for seed in (0, 9))
+    ds["v"][:, :90], ds["v"][:, 110:] = np.nan, np.nan
+    model = HNN(hidden=(16,)).fit(ds)
+    found = model.predict(other, warmup=50)["x"]
+    assert model.result_.success, model.result_.message
+    assert float(((found - other["x_true"])[:, 50:] ** 2).mean() ** 0.5) < 0.02 * float(other["x_true"].std())
