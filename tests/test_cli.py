@@ -246,7 +246,7 @@ def test_a_fit_whose_time_is_spent_goes_on_from_its_checkpoint(run, tmp_path, mo
     told = refused(run, *command, "--time-budget", "1e-6")
     assert "the time budget was spent before the first step of the fit" in told and given["time_budget"] == 1e-6
     assert (tmp_path / "begun").exists() and not list((tmp_path / "out").iterdir())
-    assert run(*command).startswith("states: x, v\nconverged")
+    assert run(*command).startswith("states: x, v\nconverged, a success: ")
     assert str(given["checkpoint"]) == "begun" and given["time_budget"] is None
     assert "that of another fit, of another seed" in refused(run, *command, "--seed", "1", "--force")
 

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 import physode
+from physode import systems
 from physode.errors import FitError, SimulationWarning
 from physode.fields import FirstOrderField
 from physode.models import AbstractModel
@@ -72,6 +73,15 @@ def test_growth_that_is_no_explosion_is_not_told() -> None:
     for start in (1.0, 1e9):  # far out from the start, too
         run = model.simulate({"z": start}, time)["z"].values
         assert run[0, -1] == pytest.approx(start * np.exp(8.0), rel=1e-4)
+
+
+def test_a_start_that_is_far_out_in_one_state_is_no_explosion_of_another() -> None:
+    """A linear oscillator from x = 1e8 reaches v = 1e8, where its own v began at 0."""
+    time = np.linspace(0, 20, 100)
+    record = systems.get("harmonic-oscillator").simulate(time, n_trajectories=2, seed=0)
+    model = physode.NeuralODE(hidden=()).fit(record)
+    run = model.simulate({"x": 1e8, "v": 0.0}, time)["v"].values
+    assert 5e7 < np.abs(run).max() < 2e8
 
 
 def test_a_time_of_unknown_unit_is_told_as_a_number() -> None:

@@ -153,3 +153,15 @@ def test_a_velocity_known_in_a_part_of_the_motion_does_not_set_the_scale_of_a_mo
     found = model.predict(other, warmup=50)["x"]
     assert model.result_.success, model.result_.message
     assert float(((found - other["x_true"])[:, 50:] ** 2).mean() ** 0.5) < 0.02 * float(other["x_true"].std())
+
+
+def test_a_momentum_known_in_a_part_of_the_motion_sets_its_own_scale() -> None:
+    """It is in a unit of its own: nothing says that it is the slope of its position."""
+    ds = systems.get("harmonic-oscillator").simulate(np.linspace(0, 20, 200), n_trajectories=2, noise=0.01, seed=0)
+    both = np.stack([ds["x"].values, 1000 * ds["v"].values], axis=2)
+    both[:, :40, 1] = np.nan
+    record = physode.from_numpy(ds["time"].values, both, ["x", "p"], roles={"x": "position", "p": "momentum"})
+    record["p"].attrs["conjugate_to"] = "x"
+    model = HNN(hidden=(16,)).fit(record)
+    assert model.result_.success, model.result_.message
+    assert float(((model.predict(record)["x"] - ds["x_true"]) ** 2).mean() ** 0.5) < 0.02 * float(ds["x_true"].std())
