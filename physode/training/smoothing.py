@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import LinAlgError, solveh_banded
 from scipy.linalg.lapack import zgbtrf
 from scipy.optimize import minimize_scalar
+from scipy.special import fdtri
 
 __all__ = ["Smoothed", "at_rest", "smooth"]
 
@@ -22,6 +23,8 @@ PIECE = 2000
 """Observations smoothed in one piece; longer records are smoothed in pieces, since their smoothness may change."""
 LEAST_PENALTY, N_PENALTIES = 1e-8, 30
 """Least penalty, for knots one apart: interpolation but for rounding."""
+CHANCE = 0.001
+"""Probability below which a light penalty's better score is no chance."""
 PAUSE, UNUSUAL = 3.0, 5.0
 """Length of a gap between measurements, in time constants of the state and in its usual gaps, above which nothing tells the state inside: a
 spline goes on there with the slopes of its ends, the farther out the longer the gap is."""
@@ -152,11 +155,32 @@ class _SmoothingSpline:
     def best(self) -> Array:
         """Values of the spline with the least generalised cross-validation score."""
         penalties = np.linspace(np.log(LEAST_PENALTY), 4 * np.log(len(self.y)), N_PENALTIES)
-        scores = [self._score(penalty) for penalty in penalties]
-        k = int(np.argmin(scores))
+        scores = np.array([self._score(penalty) for penalty in penalties])
+        k = self._smoothest(penalties, scores)
         around = (penalties[max(k - 1, 0)], penalties[min(k + 1, N_PENALTIES - 1)])
         found = minimize_scalar(self._score, bounds=around, method="bounded", options={"xatol": 0.05})
         return np.asarray(self.y - self._residual(np.exp(found.x)))
+
+    def _smoothest(self, penalties: Array, scores: Array) -> int:
+        """Position of the least score, or of a smoother local minimum that it does not beat by more than chance.
+
+        Where two times are close, a light penalty leaves the difference of these two measurements and little else: its score is then that
+        of a single residual, which may be small by chance (Wahba & Wang 1995, Statistics & Probability Letters 25:105).
+        """
+        least = int(np.argmin(scores))
+        inner = 1 + np.flatnonzero((scores[1:-1] < scores[:-2]) & (scores[1:-1] < scores[2:]))
+        for k in inner[inner > least][::-1]:
+            lower, upper = (self._residuals(penalty) for penalty in penalties[[least, k]])
+            if scores[least] * lower / (scores[k] * upper) > fdtri(lower, upper, CHANCE):
+                return int(k)
+        return least
+
+    def _residuals(self, log_penalty: float) -> float:
+        """How many residuals of equal weight the score of a penalty amounts to, tr(I - A)^2 / tr((I - A)^2)."""
+        penalty, step = np.exp(log_penalty), 0.01
+        free = self._free(penalty)
+        squares = (free - self._free((1 + step) * penalty) / (1 + step)) / step  # -penalty^2 d/dpenalty (free / penalty)
+        return free**2 / squares
 
     def _score(self, log_penalty: float) -> float:
         penalty = float(np.exp(log_penalty))

@@ -119,6 +119,26 @@ def test_the_spline_is_scipys_where_scipy_finds_the_least_score() -> None:
     np.testing.assert_allclose(ours.first[0, :, 0], theirs.derivative()(time), atol=5e-4)
 
 
+def test_how_many_residuals_a_score_amounts_to() -> None:
+    time = np.sort(np.random.default_rng(2).uniform(0.0, 30.0, 30))
+    spline = _SmoothingSpline(time, np.sin(time))
+    for penalty in (1e-6, 1.0, 1e4):
+        smoothers = [_SmoothingSpline(time, unit)._residual(penalty) for unit in np.eye(30)]
+        left = np.stack(smoothers, axis=1)
+        expected = np.trace(left) ** 2 / np.trace(left @ left)
+        assert spline._residuals(np.log(penalty)) == pytest.approx(expected, rel=0.02)
+
+
+def test_close_times_do_not_make_a_noisy_record_look_clean() -> None:
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        time = np.sort(random.uniform(0.0, 10.0, 60))
+        values = np.sin(time) + 0.05 * random.standard_normal(60)
+        out = smooth(time[None], values[None, :, None])
+        assert np.sqrt(np.mean((out.value[0, :, 0] - np.sin(time)) ** 2)) < 0.04
+        assert out.noise[0] > 0.025
+
+
 def test_a_record_without_noise_is_interpolated() -> None:
     time = np.linspace(0.0, 20.0, 401)
     ours = smooth(time[None], np.sin(time)[None, :, None])
