@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physode.training.stages import FEW_MEASURED
 
-__all__ = ["Followed", "misfits", "remarks"]
+__all__ = ["CLOSE", "Followed", "misfits", "remarks"]
 
 Array = NDArray[np.float64]
 

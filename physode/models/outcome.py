@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physode.models.encoding import noise_levels
 from physode.models.layout import Layout
-from physode.models.misfits import Followed, misfits, remarks
+from physode.models.misfits import CLOSE, Followed, misfits, remarks
 from physode.models.scaling import Scaling, changes
 from physode.training.fitted import STATUSES, Fitted
 from physode.training.result import FitResult
@@ -21,6 +21,8 @@ __all__ = ["outcome"]
 
 Array = NDArray[np.float64]
 
+AT_ENDS = 10.0
+"""Loss over the residual of the states that the model has, above which the ends of windows make nearly all of it."""
 UNFITTED = (
     "no windows of the record were fitted yet, and the model is that of the warm start, which matches slopes of the smoothed record, "
     "as far as it had come"
@@ -77,7 +79,7 @@ def outcome(
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
     near = by_curvature and status == "converged"
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
-    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), *misfits(followed, near=near)]
+    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), _ends(loss, followed), *misfits(followed, near=near)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations")
     odd = [
@@ -129,6 +131,18 @@ def _free_run(excursion: float) -> str:
     return (
         f"Run freely along the record, the learned field goes {excursion:.2g} times as far from the mean as the record does: it is "
         "unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
+    )
+
+
+def _ends(loss: float, followed: Sequence[Followed]) -> str:
+    """A doubt where most of the loss is at the ends of windows: each is also the start of the next, and what is modelled there is this start."""
+    squares = sum(np.nansum(state.errors**2) / state.size**2 for state in followed)
+    residual = np.sqrt(squares / max(sum(np.isfinite(state.errors).sum() for state in followed), 1))
+    if not followed or not loss > max(AT_ENDS * residual, CLOSE):
+        return ""
+    return (
+        f"The learned field leaves the record before its windows end: with the last points of windows the residual is {loss:.2g} standard "
+        f"deviations, and {residual:.2g} without them. Try another seed, or the optimizer 'levenberg-marquardt'."
     )
 
 

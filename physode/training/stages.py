@@ -159,6 +159,17 @@ class Stages:
             point = self._recorded(problem, evidence, search)
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
+        if not self._by_curvature:  # a damped step comes back from anywhere, a line search and Adam stay with a field that explodes
+            self._go_back(members)
+
+    def _go_back(self, members: Tensor) -> None:
+        """Give up a warm start that follows the first windows no better than the parameters before it."""
+        windows = cut_windows(self.batch, self.lengths()[0])
+        initial, losses = self._prior(windows, members).mean, []
+        for theta in (self.first, self.fitted.theta):
+            states = self._integrate(self.settings.solver, windows, initial, self.max_step, theta)
+            losses.append(self._squares(windows, states, members).flatten(1).nanmean(1).nan_to_num(torch.inf))
+        self.fitted.theta = torch.where((losses[1] < losses[0])[:, None], self.fitted.theta, self.first)
 
     def lengths(self) -> list[int]:
         """Window lengths in intervals, from about one time constant to the whole record."""

@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 import physode
+from physode.models.encoding import noise_levels
 from physode.models.layout import plain_layout
 from physode.models.outcome import outcome
 from physode.models.scaling import Scaling, measure, spreads
@@ -27,12 +28,14 @@ def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool 
     data = values(ds, layout.observed)
     scaling = Scaling(np.nanmean(data, axis=(0, 1)), np.nanstd(data, axis=(0, 1)), np.zeros(0), np.ones(0), 1.0)
     one, scaled = torch.ones(1, dtype=torch.float64), torch.from_numpy((states - scaling.mean) / scaling.scale)
+    weight = noise_levels(ds, layout.observed)[1]
+    squares = ((data - states) / scaling.scale) ** 2 * (1.0 if weight is None else weight)
     number = torch.ones(1, dtype=torch.int64)
     parts = {
         "theta": one[None],
         "states": scaled[None],
         "noise": torch.full((1, len(layout.observed)), 0.1, dtype=torch.float64),
-        "loss": 0.1 * one,
+        "loss": one * np.sqrt(np.nanmean(squares)),
         "solver_error": 1e-9 * one,
         "excursion": one,
         "max_step": one,
@@ -123,6 +126,14 @@ def test_what_else_to_doubt() -> None:
     scheduled = {"status": torch.tensor([STATUSES.index("max_iterations")]), "scheduled": True}
     assert told(*waves(), **scheduled).success
     assert told(*waves(), **(scheduled | {"scheduled": False})).success is False
+
+
+def test_a_field_that_leaves_the_record_at_the_ends_of_windows_is_doubted() -> None:
+    ds, states = waves(noise=0.02)
+    assert told(ds, states, loss=torch.tensor([0.2])).success
+    left = told(ds, states, loss=torch.tensor([5.0e6]))
+    assert not left.success
+    assert "with the last points of windows the residual is 5e+06 standard deviations, and 0.028 without them." in left.message
 
 
 def test_a_model_without_a_state_that_it_needs_says_so() -> None:

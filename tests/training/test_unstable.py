@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_a_fit_whose_free_run_leaves_the_record_is_no_success(monkeypatch: pytes
     result = physode.NeuralODE(hidden=(2,)).fit(ds).result_
     assert not result.success and result.status == "converged"
     assert "the learned field goes 1 times as far from the mean as the record does: it is unstable" in result.message
+
+
+def test_descent_does_not_begin_from_a_warm_start_that_is_worse_than_none() -> None:
+    batch, states = rotation()
+    guess, how = guess_from(states), settings("lbfgs", SOLVERS["rk4"])
+    for wrong in (1.0, 30.0):
+        slopes = replace(guess, derivatives=wrong * guess.derivatives)
+        stage = Stages([field()], batch, (0, 1), slopes, how, [torch.Generator()], silent, Journal(None, {}, {}))
+        stage.warm_start()
+        assert bool((stage.fitted.theta == stage.first).all()) == (wrong > 1)
 
 
 def test_an_initial_state_that_the_record_cannot_tell_stops_no_fit() -> None:
