@@ -135,7 +135,7 @@ def _free_run(excursion: float) -> str:
 
 
 def _ends(loss: float, followed: Sequence[Followed]) -> str:
-    """A doubt where most of the loss is at the ends of windows: each is also the start of the next, and what is modelled there is this start."""
+    """A doubt where nearly all of the loss is at the ends of windows, where the states that are kept are the starts of the next ones."""
     squares = sum(np.nansum(state.errors**2) / state.size**2 for state in followed)
     residual = np.sqrt(squares / max(sum(np.isfinite(state.errors).sum() for state in followed), 1))
     if not followed or not loss > max(AT_ENDS * residual, CLOSE):
