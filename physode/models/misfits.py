@@ -17,8 +17,9 @@ Array = NDArray[np.float64]
 
 UNEXPLAINED = 0.5
 """Residual of a state over its spread above which the model does not follow it, where no noise is stated."""
-AS_STATED, CLOSE = 2.0, 0.01
-"""Residual over stated noise up to which the noise explains it, and residual over spread up to which it need not."""
+AS_STATED, MORE, CLOSE = 2.0, 1.2, 0.01
+"""Residual over stated noise up to which the noise explains it, and up to which it explains one that has a pattern; residual over spread
+up to which it need not."""
 HIDING = 0.9
 """Stated noise over spread from which it explains nothing: a model that stands still would be as good as any."""
 ALIKE, CERTAIN = 0.5, 4.0
@@ -134,8 +135,11 @@ def _misfit(state: Followed) -> tuple[str, str] | None:
     if residual <= CLOSE * size:
         return None
     if noise and not state.hidden:
-        told = f", {residual / noise:.2g} times the stated noise: the model does not follow it"
-        return (told, f"the noise is larger than {name}_noise_std says") if residual > AS_STATED * noise else None
+        if residual > AS_STATED * noise:
+            told = f", {residual / noise:.2g} times the stated noise: the model does not follow it"
+            return told, f"the noise is larger than {name}_noise_std says"
+        if not state.alike or residual <= MORE * noise:
+            return None
     if state.alike:
         pattern = f"neighbouring ones are alike (correlation {state.alike:.2f}), which noise is not"
         told = f", and {pattern}: the model does not follow it any closer"

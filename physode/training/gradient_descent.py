@@ -17,6 +17,7 @@ from physode.fields.members import get_theta, set_theta
 from physode.fields.mlp import LinearPlusMLP
 from physode.solvers.base import AbstractSolver
 from physode.training.batch import Batch
+from physode.training.compiler import import_compiler
 from physode.training.evidence import Evidence
 from physode.training.journal import Keep, State
 from physode.training.levenberg_marquardt import Point
@@ -146,6 +147,7 @@ def lbfgs(
     start = initial[0].clone().requires_grad_()
     rows = torch.arange(len(start), device=start.device)
     parameters = [*problem.vector_field.parameters(), start]
+    import_compiler()
     optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS_PER_REPORT, history_size=20, line_search_fn="strong_wolfe")
 
     size, measured = max(1, BLOCK // problem.batch.time.shape[1]), problem.measured(rows)
@@ -185,6 +187,7 @@ def adam(
     """Adam (Kingma & Ba 2015) on minibatches of windows, drawn at random; see `lbfgs` for the other parameters and the result."""
     start = initial[0].clone().requires_grad_()
     rows = torch.arange(len(start), device=start.device)
+    import_compiler()
     optimiser = torch.optim.Adam([*problem.vector_field.parameters(), start], lr=LEARNING_RATE)
     size = max(1, MINIBATCH // problem.batch.time.shape[1])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(iterations, 1))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from physode.fields.members import get_theta, set_theta
+from physode.training.compiler import import_compiler
 from physode.training.evidence import Evidence
 from physode.training.journal import Keep, State
 from physode.training.levenberg_marquardt import Point
@@ -76,6 +77,7 @@ def _match(
     field = problem.vector_field
     set_theta(field, best.theta[member])
     settings: dict[str, Any] = {"max_iter": STEPS_PER_REPORT, "history_size": 20, "line_search_fn": "strong_wolfe"}
+    import_compiler()
     optimiser = torch.optim.LBFGS(list(field.parameters()), **settings)
 
     def closure() -> Tensor:

@@ -85,12 +85,21 @@ def test_neighbours_are_the_measurements_of_one_trajectory() -> None:
     assert followed(singles, singles - 0.5).alike == 0.0
 
 
-def test_stated_noise_excuses_residuals_that_are_alike() -> None:
+def test_stated_noise_excuses_residuals_that_are_alike_if_they_are_no_larger() -> None:
     measured, wave = noisy(200, size=0.0)
     off = wave + 0.1 * np.cos(0.2 * np.arange(200))
     assert misfits([followed(measured, off)], near=True)
-    assert not misfits([followed(measured, off, noise=0.05)], near=True)
+    assert not misfits([followed(measured, off, noise=0.06)], near=True)
+    assert "neighbouring ones are alike" in misfits([followed(measured, off, noise=0.05)], near=True)[0]
     assert "2.3 times the stated noise: the model does not follow it" in misfits([followed(measured, off, noise=0.03)], near=True)[0]
+
+
+def test_noise_that_is_rightly_stated_does_not_excuse_a_model_that_stands_still() -> None:
+    measured = np.sin(TIME) + 0.5 * np.random.default_rng(0).standard_normal((1, 201))
+    result = physode.NeuralODE(hidden=(4,), max_iterations=20).fit(record(measured[..., None], stated=0.5)).result_
+    assert not result.success and "neighbouring ones are alike" in result.message
+    followed_well = physode.SecondOrderNeuralODE(hidden=(4,)).fit(record(measured[..., None], stated=0.5, roles={"x": "position"})).result_
+    assert followed_well.success
 
 
 def test_noise_that_is_stated_as_large_as_the_motion_excuses_nothing() -> None:
