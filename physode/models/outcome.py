@@ -13,6 +13,7 @@ from physode.models.layout import Layout
 from physode.models.misfits import CLOSE, Followed, misfits, remarks
 from physode.models.scaling import Scaling, changes
 from physode.training.fitted import STATUSES, Fitted
+from physode.training.horizon import MOST_FOLDINGS
 from physode.training.result import FitResult
 from physode.training.stages import FAR, LONGEST, NEGLIGIBLE, SMALL_SOLVER_ERROR
 from physode.trajectories import input_values, times, values
@@ -79,9 +80,11 @@ def outcome(
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
     near = by_curvature and status == "converged"
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
-    doubts = [_solver(solver_error, loss), _free_run(float(fitted.excursion[0])), _ends(loss, followed), *misfits(followed, near=near)]
+    stuck = _stuck(float(fitted.foldings[0]), intervals)
+    solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]))
+    doubts = [solver, unstable, _ends(loss, followed), stuck, *misfits(followed, near=near)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
-    cut = intervals < longest and status in ("converged", "max_iterations")
+    cut = intervals < longest and status in ("converged", "max_iterations") and not stuck
     odd = [
         *([] if any(doubts) or not begun else map(_backward, backward)),
         *remarks(followed, times(ds), ds["trajectory"].values.tolist()),
@@ -131,6 +134,16 @@ def _free_run(excursion: float) -> str:
     return (
         f"Run freely along the record, the learned field goes {excursion:.2g} times as far from the mean as the record does: it is "
         "unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
+    )
+
+
+def _stuck(growth: float, intervals: int) -> str:
+    if not growth <= MOST_FOLDINGS:
+        return ""
+    return (
+        f"Trajectories were fitted in windows of {intervals} intervals, and longer ones could not be followed, though the learned motion "
+        "is not chaotic in them: the model cannot represent the motion for longer (a state, an input or friction may be missing), or the "
+        "fit ended in a poor place (try another seed or activation)."
     )
 
 

@@ -78,7 +78,9 @@ def fit_fields(
             stages.warm_start()
             for intervals in stages.lengths():
                 members = members[~stages.beyond(intervals, members)]
-                members = stages.shoot(intervals, members)
+                followed = stages.shoot(intervals, members)
+                stages.measure_growth(intervals, members[~torch.isin(members, followed)])
+                members = followed
                 if not len(members):
                     break
                 if judge is not None:

@@ -88,6 +88,8 @@ class Fitted:
     excursion : Tensor, shape (members,)
         Largest deviation from the mean in free runs of the learned field along the record, up to `LONGEST` intervals each, over the largest
         one in the record itself; NaN where a stopped fit was not run.
+    foldings : Tensor, shape (members,)
+        Powers of e by which perturbations of the learned motion grow in the windows that could not be followed; NaN where all could.
     max_step : Tensor, shape (members,)
         Largest step in the end, scaled time.
     intervals : Tensor of int64, shape (members,)
@@ -107,6 +109,7 @@ class Fitted:
     loss: Tensor
     solver_error: Tensor
     excursion: Tensor
+    foldings: Tensor
     max_step: Tensor
     intervals: Tensor
     sampled: Tensor
@@ -120,7 +123,7 @@ class Fitted:
         each = theta.new_ones(len(theta))
         number = torch.zeros(len(theta), dtype=torch.int64, device=theta.device)
         unknown, status = each * torch.nan, number + STATUSES.index("max_iterations")
-        parts = (theta.clone(), guess.states.clone(), guess.noise.clone(), each * torch.inf, unknown, unknown.clone())
+        parts = (theta.clone(), guess.states.clone(), guess.noise.clone(), each * torch.inf, unknown, unknown.clone(), unknown.clone())
         return cls(*parts, each * max_step, number, number > 0, status, number.clone())
 
     def copy(self) -> Fitted:

@@ -63,10 +63,10 @@ class FitResult:
     ----------
     success : bool
         Whether the fit converged (by Adam: went through its schedule), its solver solved the learned equation, the learned field, run
-        freely along the record, stayed near it, and the residual of every observed state can be noise: it is at most twice what the
-        record states, or 1.2 times where neighbouring residuals are alike; where the record states none, or as much as the state
-        varies, it is below half of the state's spread and neighbouring residuals are not alike; or it is below 1 % of the spread.
-        Windows may be short, and a model that is wrong in the long run can follow each of them: `window` tells.
+        freely along the record, stayed near it, windows were short for chaos only, if at all, and the residual of every observed state
+        can be noise: it is at most twice what the record states, or 1.2 times where neighbouring residuals are alike; where the record
+        states none, or as much as the state varies, it is below half of the state's spread and neighbouring residuals are not alike; or
+        it is below 1 % of the spread. With a `validation` record, windows may be short because they forecast it best: `window` tells.
     status : str
         "converged", "max_iterations", "time_budget", "interrupted" or "stopped".
     message : str

@@ -20,7 +20,7 @@ from physode.training.clock import Clock
 from physode.training.evidence import Evidence, group_positions
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.gradient_descent import DescentProblem, adam, lbfgs
-from physode.training.horizon import beyond_horizon
+from physode.training.horizon import beyond_horizon, foldings
 from physode.training.journal import Journal
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
 from physode.training.matching import MatchingProblem
@@ -267,14 +267,22 @@ class Stages:
         fully_observed = len(self.observed) == self.guess.states.shape[-1]
         if not fully_observed or not len(members) or not 0 < int(last[0]) < intervals:
             return torch.zeros_like(members, dtype=torch.bool)
+        plenty = bool(self.fitted.sampled[members].any())
+        return beyond_horizon(*self._probes(intervals, members), self.fitted.loss[members], plenty=plenty)
+
+    def measure_growth(self, intervals: int, members: Tensor) -> None:
+        """Measure how perturbations grow in windows of a length that these members could not follow."""
+        if len(members):
+            self.fitted.foldings[members] = foldings(*self._probes(intervals, members))
+
+    def _probes(self, intervals: int, members: Tensor) -> tuple[AbstractField, Batch, Tensor, int, float]:
+        """Windows of a length, and what else their growth is measured with; the members' last windows were shorter."""
         windows = cut_windows(self.batch, intervals)
         probes = torch.linspace(0, len(windows.rows) - 1, min(len(windows.rows), PROBES), device=members.device).long()
         windows = windows.choose(probes)
-        initial = windows.pick_initial(self.fitted.states[members])
         set_theta(self.stacked, self.fitted.theta[members])
-        plenty = bool(self.fitted.sampled[members].any())
-        loss = self.fitted.loss[members]
-        return beyond_horizon(self.stacked, windows.batch, initial, int(last[0]), self.max_step, loss, plenty=plenty)
+        initial = windows.pick_initial(self.fitted.states[members])
+        return self.stacked, windows.batch, initial, int(self.fitted.intervals[members[0]]), self.max_step
 
     def complete(self) -> None:
         """Fit all windows where the last stage looked at some of them only."""

@@ -57,6 +57,17 @@ def test_an_energy_that_is_kept_does_not_follow_a_damped_motion() -> None:
     assert physode.SecondOrderNeuralODE(hidden=(4,)).fit(ds).result_.success
 
 
+def test_windows_that_are_short_without_chaos_are_a_misfit() -> None:
+    """The energy of a damped motion, kept for a window at a time; and a chaotic motion, of which no field follows more."""
+    damped = systems.get("damped-oscillator", gamma=0.3).simulate(TIME[:101], n_trajectories=4, noise=0.01, observe=["x"], seed=0)
+    result = physode.HamiltonianNeuralODE(hidden=(8,)).fit(damped).result_
+    assert not result.success and result.loss < 0.05 and result.window < 5.0
+    assert "longer ones could not be followed, though the learned motion is not chaotic in them" in result.message
+    chaotic = systems.get("lorenz").simulate(np.linspace(0.0, 10.0, 500), n_trajectories=2, noise=0.1, seed=0)
+    result = physode.NeuralODE(hidden=(16,), max_iterations=40).fit(chaotic).result_
+    assert result.success and result.window < 5.0 and "not whole: longer ones could not be followed, as in chaos" in result.message
+
+
 @pytest.mark.parametrize(("pattern", "alike"), [("white", False), ("wave", True), ("alternating", False), ("tiny wave", False)])
 def test_residuals_that_are_alike_are_no_noise(pattern: str, alike: bool) -> None:
     measured, wave = noisy(200, size=0.0)

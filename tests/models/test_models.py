@@ -281,7 +281,7 @@ def test_validation_chooses_among_the_stages(record: xr.Dataset) -> None:
 
 def test_adam_ends_with_its_schedule() -> None:
     noisy = systems.get("pendulum").simulate(TIME, n_trajectories=3, noise=0.1, seed=0)
-    result = physode.NeuralODE(hidden=(8,), optimizer="adam", max_iterations=20).fit(noisy).result_
+    result = physode.NeuralODE(hidden=(8,), optimizer="adam", max_iterations=100).fit(noisy).result_
     assert result.success and result.status == "max_iterations"
     assert result.message == "The fit went through its schedule of max_iterations steps on each length of windows."
 

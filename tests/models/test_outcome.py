@@ -38,6 +38,7 @@ def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool 
         "loss": one * np.sqrt(np.nanmean(squares)),
         "solver_error": 1e-9 * one,
         "excursion": one,
+        "foldings": torch.nan * one,
         "max_step": one,
         "intervals": number * (data.shape[1] - 1),
         "sampled": number > 1,

@@ -11,7 +11,7 @@ from training_records import no_samples
 
 from physode.fields import AbstractField, stack
 from physode.training.batch import Batch
-from physode.training.horizon import beyond_horizon
+from physode.training.horizon import MOST_FOLDINGS, beyond_horizon, foldings
 
 
 class Given(AbstractField):
@@ -42,8 +42,10 @@ def beyond(name: str, duration: float, residual: float, *, plenty: bool = False)
     start = start if name == "lorenz" else start / start.norm(dim=1, keepdim=True)
     batch = Batch(time, time[..., None], no_samples(time))
     loss = torch.tensor([residual, residual], dtype=torch.float64)
-    found = beyond_horizon(stack([Given(name), Given(name)]), batch, start.expand(2, -1, -1), 100, 0.02, loss, plenty=plenty)
+    windows = (stack([Given(name), Given(name)]), batch, start.expand(2, -1, -1), 100, 0.02)
+    found = beyond_horizon(*windows, loss, plenty=plenty)
     assert found[0] == found[1]
+    assert not found[0] or (foldings(*windows) > MOST_FOLDINGS).all()
     return bool(found[0])
 
 
