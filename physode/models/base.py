@@ -56,7 +56,7 @@ class AbstractModel(FittedModel, ABC):
         "dopri5", "dopri8", "bosh3" or "adaptive_heun" (torchdiffeq's adaptive methods, whose steps all windows share).
     gradient : {"backprop", "adjoint", "interpolated-adjoint", "second-order-adjoint"}, default "backprop"
         How L-BFGS and Adam differentiate; the adjoints need an adaptive solver. "adjoint" takes constant memory; "interpolated-adjoint"
-        reads the state from the stored solution; "second-order-adjoint" is for second-order models and evenly spaced times.
+        reads the state from the stored solution; "second-order-adjoint" is for second-order models.
     optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
         "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, or up to 1,000 measurements where
         every parameter has a prior (not the coupling of Hamiltonian models to inputs, nor port-Hamiltonian ones), and L-BFGS beyond that.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 import torchdiffeq
-from torch import Tensor, nn
+from torch import Tensor
 
 from physode.errors import FitError
 from physode.fields.base import AbstractField
-from physode.solvers.adjoint import integrate_with_adjoint
+from physode.solvers.adjoint import Rate, integrate_with_adjoint
 from physode.solvers.base import AbstractSolver
 from physode.solvers.runge_kutta import Inputs
 from physode.solvers.watch import look
@@ -22,7 +22,7 @@ MOST_STEPS = 100_000
 """Steps between two observations after which an integration is given up: an explicit method takes more on a stiff field alone."""
 
 
-class _WithInputs(nn.Module):
+class _WithInputs(Rate):
     """f(t, z) with u(t) filled in; a module, so that the adjoint finds the parameters."""
 
     def __init__(self, field: AbstractField, inputs: Inputs, start: Tensor, stops: Tensor) -> None:
@@ -44,7 +44,7 @@ class _WithInputs(nn.Module):
         return self.start + self.middles[interval]
 
 
-class _OwnClocks(nn.Module):
+class _OwnClocks(Rate):
     """dz/ds, where s counts the observations of each trajectory, whatever its own time is; one that has ended stands still."""
 
     def __init__(self, field: AbstractField, inputs: Inputs, time: Tensor) -> None:
@@ -55,17 +55,24 @@ class _OwnClocks(nn.Module):
 
     def forward(self, s: Tensor, z: Tensor) -> Tensor:
         look()
-        interval = s.detach().floor().long().clamp(0, self.gaps.shape[1] - 1)  # torchdiffeq marks the sides of a stop by the last digit
+        interval = self.interval(s)
         begin, gap = self.time[:, interval], self.gaps[:, interval]
         time = begin + (s - interval) * gap
         out: Tensor = self.field(time, z, self.inputs(time[:, None], (begin + 0.5 * gap)[:, None])[:, 0])
         return gap[:, None].to(out.dtype) * out
 
+    def interval(self, s: Tensor) -> Tensor:
+        """The one that s is in: torchdiffeq marks the sides of a stop by the last digit."""
+        return s.detach().floor().long().clamp(0, self.gaps.shape[1] - 1)
 
-class _Alone(nn.Module):
+    def pace(self, s: Tensor) -> Tensor:
+        return self.gaps[:, self.interval(s), None].to(s.dtype)
+
+
+class _Alone(Rate):
     """One trajectory of a batch; the others stay at their initial states."""
 
-    def __init__(self, rate: nn.Module, row: int, others: Tensor) -> None:
+    def __init__(self, rate: Rate, row: int, others: Tensor) -> None:
         super().__init__()
         self.rate, self.row, self.others = rate, row, others
 
@@ -110,14 +117,9 @@ class AdaptiveSolver(AbstractSolver):
         valid = longest[longest.isfinite()]
         rounding = 4 * torch.finfo(time.dtype).eps * float(time.nan_to_num(0.0).abs().max())  # of times that count from long ago
         alike = float((elapsed - longest).abs().nan_to_num(0.0).max()) <= 1e-9 * float(longest.nan_to_num(0.0).max()) + rounding
-        rate: nn.Module = _WithInputs(field, inputs, time[:, 0], valid)
+        rate: Rate = _WithInputs(field, inputs, time[:, 0], valid)
         if not alike:
             rate, valid = _OwnClocks(field, inputs, time), torch.arange(len(valid), dtype=time.dtype, device=time.device)
-            if self.gradient == "second-order-adjoint" and torch.is_grad_enabled():
-                raise FitError(
-                    "gradient='second-order-adjoint' needs the same times for all trajectories, or all windows of one, counted from their "
-                    "starts, and these differ; use gradient='adjoint' or 'interpolated-adjoint', which do not."
-                )
         states = self._try(rate, initial, valid, kinks=field.n_inputs > 0 or not alike)
         if states is None and torch.is_grad_enabled():
             return initial[:, None].expand(-1, time.shape[1], -1) * torch.nan
@@ -129,7 +131,7 @@ class AdaptiveSolver(AbstractSolver):
         tail = states[-1:].expand(time.shape[1] - len(valid), -1, -1)
         return torch.cat([states, tail]).transpose(0, 1)
 
-    def _try(self, rate: nn.Module, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor | None:
+    def _try(self, rate: Rate, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor | None:
         """Integrate, or give None where torchdiffeq gives up."""
         try:
             return self._run(rate, initial, time, kinks=kinks)
@@ -138,7 +140,7 @@ class AdaptiveSolver(AbstractSolver):
                 raise
             return None
 
-    def _as_far_as_it_goes(self, rate: nn.Module, initial: Tensor, time: Tensor, *, together: bool) -> Tensor:
+    def _as_far_as_it_goes(self, rate: Rate, initial: Tensor, time: Tensor, *, together: bool) -> Tensor:
         """Integrate one trajectory, at once if it failed `together` with others, else between observations; NaN where it fails."""
         states = self._try(rate, initial, time, kinks=True) if together else None
         if states is not None:
@@ -152,7 +154,7 @@ class AdaptiveSolver(AbstractSolver):
             out[k] = reached[-1]
         return out
 
-    def _run(self, rate: nn.Module, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
+    def _run(self, rate: Rate, initial: Tensor, time: Tensor, *, kinks: bool) -> Tensor:
         # Steps end at the observations, since between steps torchdiffeq interpolates with errors far above the tolerance. Inputs may
         # jump there.
         if self.gradient == "backprop" or not torch.is_grad_enabled():

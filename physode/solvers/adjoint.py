@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,15 @@ from physode.solvers.stored import StoredSolution
 
 __all__ = ["ADJOINTS", "Rate", "integrate_with_adjoint"]
 
-Rate = Callable[[Tensor, Tensor], Tensor]
-"""dz/dt at (t, z)."""
 State = tuple[Tensor, ...]
+
+
+class Rate(nn.Module):
+    """dz/ds at (s, z), for an s that all trajectories have in common; a module, so that its parameters are found."""
+
+    def pace(self, s: Tensor) -> Tensor:
+        """dt/ds of each trajectory's own time, constant between observations, shape (batch or 1, 1)."""
+        return s.new_ones(1, 1)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class _Adjoint(ABC):
 
     Attributes
     ----------
-    rate : callable
+    rate : Rate
     parameters : tuple of Tensor
     solution : StoredSolution or None
     """
@@ -102,7 +108,7 @@ class _Interpolated(_Adjoint):
 class _SecondOrder(_Adjoint):
     """For x'' = a(x, v), r = lambda_v obeys r'' = a_x' r - d/dt(a_v' r), and lambda_x = -r' - a_v' r.
 
-    Norcliffe et al. 2020, arXiv:2006.07220.
+    Norcliffe et al. 2020, arXiv:2006.07220. Primes are by each trajectory's own time.
     """
 
     def begin(self, t: Tensor, z: Tensor, adjoint: Tensor, sums: Tensor) -> State:
@@ -111,7 +117,7 @@ class _SecondOrder(_Adjoint):
 
     def derivative(self, t: Tensor, state: State) -> State:
         z, r, slope, _ = state
-        n = r.shape[1]
+        n, pace = r.shape[1], self.rate.pace(t)
         with torch.enable_grad():
             t, z = t.detach().requires_grad_(), z.detach().requires_grad_()
             rate = self.rate(t, z)
@@ -119,11 +125,11 @@ class _SecondOrder(_Adjoint):
             wanted = (z, t, *self.parameters)
             pulled: Sequence[Tensor | None] = torch.autograd.grad((acceleration * r).sum(), wanted, create_graph=True, allow_unused=True)
             by_state, by_time, *by_each = pulled
-            # Second derivatives commute: the gradient of this is d/dt of a_z' r along the motion.
-            along = (acceleration * slope).sum() + (_filled(by_state, z) * motion).sum() + _filled(by_time, t)
+            # Second derivatives commute: the gradient of this is d/dt of a_z' r along the motion, times the pace.
+            along = (acceleration * pace * slope).sum() + (_filled(by_state, z) * motion).sum() + _filled(by_time, t)
             (change,) = torch.autograd.grad(along, z)
         by_parameters = self.flatten([None if part is None else part.detach() for part in by_each])
-        return motion, slope, _filled(by_state, z).detach()[:, :n] - change[:, n:], -by_parameters
+        return motion, pace * slope, _filled(by_state, z).detach()[:, :n] - change[:, n:] / self.unit(t), -by_parameters
 
     def end(self, t: Tensor, state: State) -> Tensor:
         z, r, slope, _ = state
@@ -134,7 +140,12 @@ class _SecondOrder(_Adjoint):
         with torch.enable_grad():
             z = z.detach().requires_grad_()
             (by_state,) = torch.autograd.grad(self.rate(t, z), z, torch.cat([torch.zeros_like(r), r], dim=1))
-        return by_state[:, r.shape[1] :]
+        return by_state[:, r.shape[1] :] / self.unit(t)
+
+    def unit(self, t: Tensor) -> Tensor:
+        """The pace; 1 for trajectories that stand still, whose rate is 0."""
+        pace = self.rate.pace(t)
+        return torch.where(pace > 0, pace, 1.0)
 
 
 ADJOINTS: dict[str, type[_Adjoint]] = {"adjoint": _Coupled, "interpolated-adjoint": _Interpolated, "second-order-adjoint": _SecondOrder}
@@ -142,7 +153,7 @@ ADJOINTS: dict[str, type[_Adjoint]] = {"adjoint": _Coupled, "interpolated-adjoin
 
 
 def integrate_with_adjoint(
-    kind: str, rate: nn.Module, initial: Tensor, time: Tensor, method: str, rtol: float, atol: float, *, kinks: bool
+    kind: str, rate: Rate, initial: Tensor, time: Tensor, method: str, rtol: float, atol: float, *, kinks: bool
 ) -> Tensor:
     """Integrate by torchdiffeq, to be differentiated by an adjoint equation with the same method and tolerances.
 
@@ -150,8 +161,8 @@ def integrate_with_adjoint(
     ----------
     kind : str
         A key of `ADJOINTS`.
-    rate : Module
-        dz/dt at (t, z); its parameters are differentiated.
+    rate : Rate
+        Its parameters are differentiated.
     initial : Tensor, shape (batch, n_states)
     time : Tensor, shape (observations,)
         Increasing.
@@ -173,7 +184,7 @@ def integrate_with_adjoint(
 @dataclass(frozen=True)
 class _Task:
     kind: str
-    rate: nn.Module
+    rate: Rate
     method: str
     rtol: float
     atol: float

@@ -10,7 +10,7 @@ from known_fields import Explosion, Linear, Oscillator, no_inputs
 from torch import Tensor
 
 from physode.errors import DataError, FitError, UnknownNameError
-from physode.fields import HamiltonianField, SecondOrderField
+from physode.fields import HamiltonianField
 from physode.solvers import SOLVERS, get_solver
 from physode.solvers.adaptive import ADAPTIVE, AdaptiveSolver
 from physode.solvers.fixed import RungeKuttaSolver
@@ -94,13 +94,6 @@ def test_an_adaptive_solver_takes_trajectories_with_times_of_their_own(method: s
     first, second = time[0] - 1, (time[1] - 4).nan_to_num(0.7)
     torch.testing.assert_close(states[0], torch.stack([torch.cos(first), -torch.sin(first)], dim=1), rtol=0, atol=30 * tolerance)
     torch.testing.assert_close(states[1], torch.stack([torch.sin(second), torch.cos(second)], dim=1), rtol=0, atol=30 * tolerance)
-
-
-def test_the_second_order_adjoint_wants_the_same_times() -> None:
-    time = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.6, 1.0]], dtype=torch.float64)
-    field = SecondOrderField(2, 0, (2,), "tanh").double()
-    with pytest.raises(FitError, match=r"'second-order-adjoint' needs the same times .*; use gradient='adjoint' or 'interpolated-adjoint'"):
-        get_solver("dopri5", "second-order-adjoint").integrate(field, torch.zeros(2, 2, dtype=torch.float64), time, no_inputs, 0.1)
 
 
 def test_clocks_that_differ_by_the_rounding_of_their_start_are_one() -> None:
