@@ -171,10 +171,10 @@ def test_an_input_is_held_where_that_is_said(run, tmp_path):
     np.testing.assert_allclose(found, x, atol=0.01)
 
 
-def test_a_fit_says_which_states_it_takes(run, tmp_path, monkeypatch):
+def test_a_fit_says_which_states_and_inputs_it_takes(run, tmp_path, monkeypatch):
     monkeypatch.setattr("physode.models.base.train", lambda *_, **__: (_ for _ in ()).throw(FitError("it cannot be; try another")))
     oscillation(tmp_path)
-    for options, states in (([], "x, v"), (["--states", "x"], "x"), (["--inputs", "v"], "x")):
+    for options, states in (([], "x, v"), (["--states", "x"], "x"), (["--inputs", "v"], "x; inputs: v")):
         done = CliRunner().invoke(app, ["fit", "run.csv", "--model", "node", "-o", "out", *options])
         assert done.stdout == f"states: {states}\n"
 

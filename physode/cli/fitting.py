@@ -79,7 +79,7 @@ def fit_model(
     from physode.cli.data import CsvColumns, Simulation, load_record
     from physode.cli.writing import FILES, write_fit
     from physode.comparison import ResultFolder
-    from physode.trajectories import state_names
+    from physode.trajectories import input_names, state_names
 
     folder = ResultFolder(output, force=force)
     estimator = models.get(model)
@@ -89,7 +89,8 @@ def fit_model(
     )
     record = load_record(data, columns, how)
     folder.prepare(FILES)
-    typer.echo(f"states: {', '.join(state_names(record))}")
+    driven_by = f"; inputs: {', '.join(input_names(record))}" if input_names(record) else ""
+    typer.echo(f"states: {', '.join(state_names(record))}{driven_by}")
     estimator.fit(record, seed=seed, time_budget=time_budget, checkpoint=checkpoint, progress=True)
     result = estimator.result_
     if not math.isfinite(result.loss):

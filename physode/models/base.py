@@ -197,7 +197,8 @@ class AbstractModel(FittedModel, ABC):
         Returns
         -------
         self
-            With `result_`; ending the fit by Ctrl-C keeps the best model so far, with the status "interrupted".
+            With `result_`; ending the fit by Ctrl-C keeps the best model so far, with the status "interrupted". While the record is still
+            being smoothed there is none, and KeyboardInterrupt is raised.
 
         Raises
         ------
