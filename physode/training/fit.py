@@ -79,6 +79,7 @@ def fit_fields(
             for intervals in stages.lengths():
                 members = members[~stages.beyond(intervals, members)]
                 followed = stages.shoot(intervals, members)
+                stages.awaken(intervals, followed)
                 stages.measure_growth(intervals, members[~torch.isin(members, followed)])
                 members = followed
                 if not len(members):

@@ -35,11 +35,10 @@ __all__ = ["FAR", "LONGEST", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stag
 FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
 """Prior precision that a fit starts from, and that of what bends a field's law where no evidence changes it; where it does, the field
 says its start."""
-OFF = 0.01
+OFF = 0.05
 """Root mean square of the parameters that bend a field's law below which a network counts as switched off."""
-RISE = 1.35
-"""Loss of a stage over that of the one before above which a law without its network is not enough; noise alone makes it 1.3, where windows
-of three intervals, of which each has a start of its own, become windows of nine."""
+RISE = 1.1
+"""Noise that a stage leaves over the least that any did, or over what is stated, above which a law without its network is not enough."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -113,7 +112,8 @@ class Stages:
         self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
         self.untold = (guess.states.isfinite() & ~guess.derivatives.isfinite()).any(-1).any(0)
         self.running: Callable[[], object] | None = None
-        self.first, self.rise = get_theta(self.stacked), guess.noise.new_zeros(len(fields))
+        self.first = get_theta(self.stacked)
+        self.least = self._noise().where(guess.known_noise.all(), torch.inf)
         self.fitted = Fitted.start(self.first, guess, settings.max_step)
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
@@ -218,6 +218,48 @@ class Stages:
         self.evidence.put(members[lost], shorter_evidence.take(torch.nonzero(went_well)[:, 0][lost]))
         return torch.cat([members[~lost], self.shoot(intervals, members[lost], whole=True)]).sort().values
 
+    def awaken(self, intervals: int, members: Tensor) -> None:
+        """Fit windows again with hidden layers as they were at first, where a network was switched off and is missed.
+
+        What short windows do not ask for is taken to zero, hidden layers and all. There each layer waits for the other, and longer windows,
+        which ask for it, stay with the linear law: the noise that they leave grows. A field that is its law until a record says otherwise
+        is left alone. The better one of both fits is kept.
+        """
+        missed = self._noise_grew(members)
+        bending = [self.groups[first] for first, _ in self.ordered]
+        hidden = sorted(set(range(len(self.groups))) - {k for pair in self.ordered for k in pair})
+        lawful = self.single.first_precision > OFF**-2
+        if not self._by_curvature or not bending or not hidden or lawful:
+            return
+        off = self.fitted.theta[members][:, torch.cat(bending)].square().mean(1).sqrt() < OFF
+        members = members[off & missed]
+        if not len(members):
+            return
+        asleep, evidence = self.fitted.copy(), self.evidence.take(members)
+        for k in hidden:
+            self.fitted.theta[members[:, None], self.groups[k]] = self.first[members[:, None], self.groups[k]]
+        self.evidence.precision[members] = self._fresh_evidence(self.guess.noise, self.guess.known_noise).precision[members]
+        try:
+            self.shoot(intervals, members)
+        finally:
+            self.keep_running()  # if it was stopped
+            worse = ~(self.fitted.loss[members] < asleep.loss[members])
+            self.fitted.put(members[worse], asleep)
+            self.evidence.put(members[worse], evidence.take(worse))
+        self._noise_grew(members)
+
+    def _noise_grew(self, members: Tensor) -> Tensor:
+        """Tell for which members the last stage left more noise than one before, or than is stated; remember the least."""
+        level = self._noise()[members].maximum(self.fitted.loss[members].square())
+        grew = level > RISE**2 * self.least[members]
+        self.least[members] = self.least[members].minimum(level)
+        return grew
+
+    def _noise(self) -> Tensor:
+        """Variance of each member's noise, stated or estimated, over that of the states, shape (members,)."""
+        share = self.batch.mask.sum((0, 1)) / self.batch.mask.sum()
+        return (share * self.evidence.variance / self.guess.spread.square()).sum(1)
+
     def _prior(self, windows: Windows, members: Tensor) -> InitialPrior:
         """What is known of the windows' initial states: the states so far, loosely where a window starts within a record."""
         initial = windows.pick_initial(self.fitted.states[members])
@@ -313,7 +355,6 @@ class Stages:
         fitted.n_evaluations += problem.n_evaluations
         self.evidence.put(taken, evidence.take(rows))
         fitted.theta[taken], fitted.loss[taken], fitted.intervals[taken] = point.theta[rows], loss[rows], intervals
-        self.rise[taken] = (loss / before)[rows]
         fitted.max_step[taken], fitted.solver_error[taken], fitted.sampled[taken] = self.max_step, torch.nan, False
         fitted.states[taken] = windows.spread(states, fitted.states[taken])
         fitted.noise[taken] = self.evidence.variance[taken].sqrt()
@@ -385,7 +426,7 @@ class Stages:
     ) -> tuple[ShootingProblem | DescentProblem, Point]:
         """Run the chosen optimiser on one set of windows."""
         settings, before = self.settings, self.fitted.loss[members].clone()
-        theta, batch, solver = self._awake(members, evidence), windows.batch, settings.solver
+        theta, batch, solver = self.fitted.theta[members], windows.batch, settings.solver
         limits: dict[str, Any] = {"iterations": settings.max_iterations, "tolerance": settings.tolerance}
 
         def reporter(problem: ShootingProblem | DescentProblem) -> Callable[[Point, Tensor], None]:
@@ -406,24 +447,6 @@ class Stages:
         optimiser = lbfgs if settings.optimizer == "lbfgs" else partial(adam, random=self.random[int(members[0])])
         search = partial(optimiser, descent, prior.mean, evidence, report=reporter(descent), **limits)
         return descent, self._recorded(descent, evidence, search)
-
-    def _awake(self, members: Tensor, evidence: Evidence) -> Tensor:
-        """Parameters that a stage starts from: where a network was switched off and missed, its hidden layers are as they were at first.
-
-        What short windows do not ask for is taken to zero, hidden layers and all. There each layer waits for the other, and longer windows,
-        which would ask for it, would stay with the linear law. A field that is its law until a record says otherwise is left alone.
-        """
-        theta = self.fitted.theta[members]
-        bending = [self.groups[first] for first, _ in self.ordered]
-        hidden = sorted(set(range(len(self.groups))) - {k for pair in self.ordered for k in pair})
-        lawful = self.single.first_precision > OFF**-2
-        if not self._by_curvature or not bending or not hidden or lawful:
-            return theta
-        off = (theta[:, torch.cat(bending)].square().mean(1).sqrt() < OFF) & (self.rise[members] > RISE)
-        groups = torch.cat([self.groups[k] for k in hidden])
-        theta[:, groups] = torch.where(off[:, None], self.first[members][:, groups], theta[:, groups])
-        evidence.precision[:, hidden] = torch.where(off[:, None], FIRST_PRECISION, evidence.precision[:, hidden])
-        return theta
 
     def _recorded(self, problem: _Problem, evidence: Evidence, optimise: Callable[..., Point]) -> Point:
         return recorded(self.journal, problem, self.fitted, evidence, self.random, optimise, self.clock)
