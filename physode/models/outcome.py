@@ -82,7 +82,7 @@ def outcome(
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
     stuck = _stuck(float(fitted.foldings[0]), intervals)
     solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]))
-    doubts = [solver, unstable, _ends(loss, followed), stuck, *misfits(followed, near=near)]
+    doubts = [solver, unstable, _ends(loss, followed), stuck, _empty(followed, len(layout.states)), *misfits(followed, near=near)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations") and not stuck
     odd = [
@@ -144,6 +144,18 @@ def _stuck(growth: float, intervals: int) -> str:
         f"Trajectories were fitted in windows of {intervals} intervals, and longer ones could not be followed, though the learned motion "
         "is not chaotic in them: the model cannot represent the motion for longer (a state, an input or friction may be missing), or the "
         "fit ended in a poor place (try another seed or activation)."
+    )
+
+
+def _empty(followed: Sequence[Followed], n_states: int) -> str:
+    """A doubt where any law would do."""
+    measured = sum(int(np.isfinite(state.errors).sum()) for state in followed)
+    free = n_states * len(followed[0].errors) if followed else 0
+    if measured > free or not followed:
+        return ""
+    return (
+        f"The record has {measured} measurements, and the initial states of its trajectories are {free} numbers to choose: it says nothing "
+        "of a law. Give trajectories with more measurements."
     )
 
 

@@ -137,6 +137,16 @@ def test_a_field_that_leaves_the_record_at_the_ends_of_windows_is_doubted() -> N
     assert "with the last points of windows the residual is 5e+06 standard deviations, and 0.028 without them." in left.message
 
 
+def test_a_record_that_initial_states_alone_can_follow_is_doubted() -> None:
+    starts = np.linspace(-1.0, 1.0, 5)
+    for count, enough in ((2, False), (3, True)):
+        x = starts[:, None] * np.cos(np.arange(count))[None]
+        ds = physode.from_numpy(np.arange(count), x[..., None], ["x"], roles={"x": "position"})
+        result = physode.SecondOrderNeuralODE(hidden=(2,), max_iterations=5).fit(ds).result_
+        assert ("The record has 10 measurements, and the initial states of its trajectories are 10 numbers" not in result.message) == enough
+        assert enough or not result.success
+
+
 def test_a_model_without_a_state_that_it_needs_says_so() -> None:
     result = physode.NeuralODE(hidden=(2,), max_iterations=5).fit(physode.from_numpy(TIME, np.sin(TIME), ["x"])).result_
     assert not result.success and "The residual of x" in result.message
