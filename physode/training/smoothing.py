@@ -1,7 +1,8 @@
 """Smoothing splines of measured records: first guesses of states, derivatives and noise.
 
 The smoothing is chosen from the data by generalised cross-validation (Craven & Wahba 1978, doi:10.1007/BF01404567) over the logarithm
-of the penalty, so that a record without noise is interpolated. Everything is banded: the cost grows linearly with the record.
+of the penalty, so that a record without noise is interpolated; a light penalty has to be better by more than chance. Everything is
+banded: the cost grows linearly with the record.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class _SmoothingSpline:
         self.curvature = self.left * y[:-2] + self.middle * y[1:-1] + self.right * y[2:]
 
     def best(self) -> Array:
-        """Values of the spline with the least generalised cross-validation score."""
+        """Values of the spline with the least generalised cross-validation score near the penalty that `_smoothest` takes."""
         penalties = np.linspace(np.log(LEAST_PENALTY), 4 * np.log(len(self.y)), N_PENALTIES)
         scores = np.array([self._score(penalty) for penalty in penalties])
         k = self._smoothest(penalties, scores)
