@@ -15,6 +15,7 @@ from physode.training.clock import Clock
 from physode.training.fitted import STATUSES, FitSettings, Fitted, Guess
 from physode.training.journal import Journal
 from physode.training.result import StopFit
+from physode.training.second_tries import SecondTries
 from physode.training.stages import Report, Stages
 
 __all__ = ["fit_fields"]
@@ -62,7 +63,7 @@ def fit_fields(
     journal = journal or Journal(None, {}, {})
     clock = Clock(check_time)
     stages = Stages(fields, batch, observed, guess, settings, random, report, journal, clock)
-    fitted = stages.fitted
+    tries, fitted = SecondTries(stages), stages.fitted
     best, least = fitted.copy(), torch.full_like(fitted.loss, torch.inf)
 
     def errors(members: Tensor) -> Tensor:
@@ -79,9 +80,10 @@ def fit_fields(
             for intervals in stages.lengths():
                 members = members[~stages.beyond(intervals, members)]
                 followed = stages.shoot(intervals, members)
-                stages.awaken(intervals, followed)
-                stages.measure_growth(intervals, members[~torch.isin(members, followed)])
-                members = followed
+                tries.awaken(intervals, followed)
+                lost = members[~torch.isin(members, followed)]
+                stages.measure_growth(intervals, lost)
+                members = torch.cat([followed, tries.from_warm_start(intervals, lost)]).sort().values
                 if not len(members):
                     break
                 if judge is not None:

@@ -35,10 +35,6 @@ __all__ = ["FAR", "LONGEST", "NEGLIGIBLE", "SMALL_SOLVER_ERROR", "Report", "Stag
 FIRST_PRECISION, FIXED_BEND = 0.1, 10.0
 """Prior precision that a fit starts from, and that of what bends a field's law where no evidence changes it; where it does, the field
 says its start."""
-OFF = 0.05
-"""Root mean square of the parameters that bend a field's law below which a network counts as switched off."""
-RISE = 1.1
-"""Noise that a stage leaves over the least that any did, or over what is stated, above which a law without its network is not enough."""
 MOST_MATCHED = 5000
 """Points used by the warm start."""
 GROWTH = 3
@@ -89,6 +85,15 @@ class Stages:
     report : callable
     journal : Journal
     clock : Clock, optional
+
+    Attributes
+    ----------
+    fitted : Fitted
+    evidence : Evidence
+    groups, ordered
+        See `physode.training.evidence.group_positions`.
+    first, warm : Tensor, shape (members, n_parameters)
+        The parameters before and after the warm start.
     """
 
     def __init__(
@@ -107,23 +112,22 @@ class Stages:
         self.single, self.stacked = fields[0], stack(fields)
         self.batch, self.observed, self.guess, self.settings, self.report = batch, observed, guess, settings, report
         self.groups, self.ordered = group_positions(fields[0])
-        self.evidence = self._first_evidence()
+        self.evidence = self.first_evidence()
         self.max_step = settings.max_step
         self.longest_gap = float(batch.time.diff(dim=1).nan_to_num(0.0).max())
         self.untold = (guess.states.isfinite() & ~guess.derivatives.isfinite()).any(-1).any(0)
         self.running: Callable[[], object] | None = None
-        self.first = get_theta(self.stacked)
-        self.least = self._noise().where(guess.known_noise.all(), torch.inf)
+        self.first = self.warm = get_theta(self.stacked)
         self.fitted = Fitted.start(self.first, guess, settings.max_step)
 
     def _fresh_evidence(self, noise: Tensor, known: Tensor) -> Evidence:
         variance = torch.where(known, noise.square(), noise.square().clamp(min=1e-6))
         precision = noise.new_full((len(noise), len(self.groups)), FIRST_PRECISION)
-        bend = self.single.first_precision if self._by_curvature else FIXED_BEND
+        bend = self.single.first_precision if self.by_curvature else FIXED_BEND
         precision[:, [first for first, _ in self.ordered]] = bend
         return Evidence(variance, precision, self.groups, known, self.ordered)
 
-    def _first_evidence(self) -> Evidence:
+    def first_evidence(self) -> Evidence:
         """That of the first windows: the noise of what the smoothing splines leave, or as stated."""
         evidence, known = self._fresh_evidence(self.guess.noise, self.guess.known_noise), self.guess.known_noise
         evidence.rare = _rare(self.batch)
@@ -151,16 +155,17 @@ class Stages:
 
         tell: dict[str, Any] = {"report": report, "tolerance": 0.01}
         start = self.fitted.theta
-        if self._by_curvature:
+        if self.by_curvature:
             search = partial(levenberg_marquardt, problem, start, states[:, :1, :0], evidence, iterations=15, **tell)
         else:
             search = partial(match_by_descent, problem, start, evidence, iterations=30, **tell)
-        with torch.set_grad_enabled(not self._by_curvature):
+        with torch.set_grad_enabled(not self.by_curvature):
             point = self._recorded(problem, evidence, search)
         self.fitted.theta = point.theta
         self.fitted.n_evaluations += problem.n_evaluations
-        if not self._by_curvature:  # a damped step comes back from anywhere, a line search and Adam stay with a field that explodes
+        if not self.by_curvature:  # a damped step comes back from anywhere, a line search and Adam stay with a field that explodes
             self._go_back(members)
+        self.warm = self.fitted.theta.clone()
 
     def _go_back(self, members: Tensor) -> None:
         """Give up a warm start that follows the first windows no better than the parameters before it."""
@@ -194,7 +199,7 @@ class Stages:
         Tensor of int64
             The members for which it went well; the others are back at the shorter windows.
         """
-        if len(members) != 1 and not self._by_curvature:  # one after another
+        if len(members) != 1 and not self.by_curvature:  # one after another
             return torch.cat([members[:0], *(self.shoot(intervals, member, whole=whole) for member in members[:, None])])
         if not len(members):
             return members
@@ -218,48 +223,6 @@ class Stages:
         self.evidence.put(members[lost], shorter_evidence.take(torch.nonzero(went_well)[:, 0][lost]))
         return torch.cat([members[~lost], self.shoot(intervals, members[lost], whole=True)]).sort().values
 
-    def awaken(self, intervals: int, members: Tensor) -> None:
-        """Fit windows again with hidden layers as they were at first, where a network was switched off and is missed.
-
-        What short windows do not ask for is taken to zero, hidden layers and all. There each layer waits for the other, and longer windows,
-        which ask for it, stay with the linear law: the noise that they leave grows. A field that is its law until a record says otherwise
-        is left alone. The better one of both fits is kept.
-        """
-        missed = self._noise_grew(members)
-        bending = [self.groups[first] for first, _ in self.ordered]
-        hidden = sorted(set(range(len(self.groups))) - {k for pair in self.ordered for k in pair})
-        lawful = self.single.first_precision > OFF**-2
-        if not self._by_curvature or not bending or not hidden or lawful:
-            return
-        off = self.fitted.theta[members][:, torch.cat(bending)].square().mean(1).sqrt() < OFF
-        members = members[off & missed]
-        if not len(members):
-            return
-        asleep, evidence = self.fitted.copy(), self.evidence.take(members)
-        for k in hidden:
-            self.fitted.theta[members[:, None], self.groups[k]] = self.first[members[:, None], self.groups[k]]
-        self.evidence.precision[members] = self._fresh_evidence(self.guess.noise, self.guess.known_noise).precision[members]
-        try:
-            self.shoot(intervals, members)
-        finally:
-            self.keep_running()  # if it was stopped
-            worse = ~(self.fitted.loss[members] < asleep.loss[members])
-            self.fitted.put(members[worse], asleep)
-            self.evidence.put(members[worse], evidence.take(worse))
-        self._noise_grew(members)
-
-    def _noise_grew(self, members: Tensor) -> Tensor:
-        """Tell for which members the last stage left more noise than one before, or than is stated; remember the least."""
-        level = self._noise()[members].maximum(self.fitted.loss[members].square())
-        grew = level > RISE**2 * self.least[members]
-        self.least[members] = self.least[members].minimum(level)
-        return grew
-
-    def _noise(self) -> Tensor:
-        """Variance of each member's noise, stated or estimated, over that of the states, shape (members,)."""
-        share = self.batch.mask.sum((0, 1)) / self.batch.mask.sum()
-        return (share * self.evidence.variance / self.guess.spread.square()).sum(1)
-
     def _prior(self, windows: Windows, members: Tensor) -> InitialPrior:
         """What is known of the windows' initial states: the states so far, loosely where a window starts within a record."""
         initial = windows.pick_initial(self.fitted.states[members])
@@ -277,7 +240,7 @@ class Stages:
             states = self._integrate(self.settings.solver, windows, initial, self.max_step, self.fitted.theta[members])
             squares = self._squares(windows, states, members)
             n_parameters = self.fitted.theta.shape[1]
-            counted = n_parameters if self._by_curvature else min(n_parameters, MOST_COUNTED)
+            counted = n_parameters if self.by_curvature else min(n_parameters, MOST_COUNTED)
             drawn = draw_windows(squares, counted, self.random[int(members[0])])
         told = drawn[~self.untold[windows.rows[drawn], windows.columns[drawn, 0]]]
         first = int(self.fitted.intervals[members[0]]) == 0
@@ -436,7 +399,7 @@ class Stages:
 
             return report
 
-        if self._by_curvature and isinstance(solver, RungeKuttaSolver):
+        if self.by_curvature and isinstance(solver, RungeKuttaSolver):
             shooting = ShootingProblem(self.stacked, batch, self.observed, prior, solver.tableau, self.max_step)
             steps: dict[str, Any] = {"report": reporter(shooting), "accelerate": True, **limits}
             search = partial(levenberg_marquardt, shooting, theta, prior.mean, evidence, **steps)
@@ -452,7 +415,8 @@ class Stages:
         return recorded(self.journal, problem, self.fitted, evidence, self.random, optimise, self.clock)
 
     @property
-    def _by_curvature(self) -> bool:
+    def by_curvature(self) -> bool:
+        """Whether the optimiser is Levenberg-Marquardt, rather than one that knows the gradient only."""
         return self.settings.optimizer == "levenberg-marquardt"
 
     def _losses(self, problem: _Problem, point: Point) -> Tensor:

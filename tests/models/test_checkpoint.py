@@ -61,6 +61,19 @@ def test_stopped_fits_go_on_to_the_same_numbers(record: xr.Dataset, settings: di
     assert resumed.result_.wall_time > part.result_.wall_time
 
 
+def test_a_second_try_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    damped = systems.get("damped-oscillator", gamma=0.3)
+    ds = damped.simulate(np.linspace(0, 20, 101), n_trajectories=2, observe=["x"], noise=0.01, seed=0)
+    model = physode.HamiltonianNeuralODE(hidden=(4,), max_iterations=8)  # keeps energy, so that no long window is followed
+    unbroken = model.fit(ds, seed=0).result_.history, get_theta(model.module_)
+    assert unbroken[0]["stage"][-16:] == 16 * ["windows of 54"]  # two tries
+    stopped = model.fit(ds, seed=0, checkpoint=tmp_path / "fit", callback=stopper(len(unbroken[0]["stage"]) - 3))
+    assert stopped.result_.status == "stopped" and stopped.result_.history["stage"][-13:] == 13 * ["windows of 54"]
+    resumed = model.fit(ds, seed=0, checkpoint=tmp_path / "fit")
+    assert torch.equal(get_theta(resumed.module_), unbroken[1])
+    assert resumed.result_.history["loss"] == unbroken[0]["loss"]
+
+
 def test_members_go_on_together(record: xr.Dataset, tmp_path: Path) -> None:
     model = physode.SecondOrderNeuralODE(hidden=(3,), max_iterations=6)
     whole = physode.fit_seeds(model, record, 3)
