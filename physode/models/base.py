@@ -60,12 +60,12 @@ class AbstractModel(FittedModel, ABC):
     optimizer : {"auto", "levenberg-marquardt", "lbfgs", "adam"}, default "auto"
         "auto" takes Levenberg-Marquardt for explicit Runge-Kutta solvers and up to 2,000 parameters, or up to 1,000 measurements where
         every parameter has a prior (not the coupling of Hamiltonian models to inputs, nor port-Hamiltonian ones), and L-BFGS beyond that.
-    max_iterations : int, default 100
-        Optimiser steps on each length of windows, at least 1.
-    tolerance : float, default 0.01
-        The fit has converged when three steps in a row gain less than this share of the residual; with 0 it takes all its steps. On the
-        15 records of benchmarks/defaults.py, 0.001 took a quarter longer; the error on their validation records was then 0.45 to 0.64
-        times as large for four of them, 1.24 times for one, and about the same for most.
+    max_iterations : int, optional
+        Most optimiser steps on each length of windows, at least 1; by default 100, and of L-BFGS and Adam, whose steps cost and gain
+        less, 1,000.
+    tolerance : float, default 0.001
+        The fit has converged when three steps in a row (of L-BFGS: three times five) gain less than this share of the residual; with 0
+        it takes all its steps, as Adam does in any case.
     device : str or torch.device, default "cpu"
         Where the model is fitted and run: "cpu", "cuda", "cuda:1", ... On a graphics card a single small model is slower than on the
         processor; members that are fitted together are what it is for.
@@ -92,8 +92,8 @@ class AbstractModel(FittedModel, ABC):
         solver: str = "rk4",
         gradient: str = "backprop",
         optimizer: str = "auto",
-        max_iterations: int = 100,
-        tolerance: float = 0.01,
+        max_iterations: int | None = None,
+        tolerance: float = 0.001,
         device: str | torch.device = "cpu",
         dtype: str = "float64",
     ) -> None:
@@ -106,7 +106,7 @@ class AbstractModel(FittedModel, ABC):
         get_solver(solver, gradient)
         self.activation, self.solver, self.gradient, self.optimizer = activation, solver, gradient, optimizer
         self.max_iterations, self.tolerance = (
-            whole_number("max_iterations", max_iterations, 1),
+            None if max_iterations is None else whole_number("max_iterations", max_iterations, 1),
             finite_number("tolerance", tolerance, zero=True),
         )
         if dtype not in DTYPES:

@@ -57,6 +57,8 @@ MOST_MEASUREMENTS = 1000
 """... or with the square of the number of measurements, where that is the smaller one."""
 MOST_DERIVATIVES = 10_000_000
 """Measurements times parameters, all of whose derivatives are held at once then."""
+MOST_STEPS = {"levenberg-marquardt": 100, "lbfgs": 1000, "adam": 1000}
+"""Steps on each length of windows where the model does not say how many."""
 LARGEST = 1e100
 """Largest number in a record: powers of it must be numbers, too."""
 
@@ -174,7 +176,7 @@ def train(
         model._set_units(field, scaling)
     optimizer = _optimizer(model, fields[0], int(batch.mask.sum()))
     differentiated = solver if optimizer == "levenberg-marquardt" else by_hand(solver)
-    settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations, model.tolerance)
+    settings = FitSettings(optimizer, differentiated, MAX_STEP, model.max_iterations or MOST_STEPS[optimizer], model.tolerance)
     frame = _Frame(model, layout, scaling, whole, observed, raw, solver, fields, starts)
     judge = None if validation is None else lambda member, fitted: misfit(frame.dynamics(member, fitted), validation, spread)
     random = [random for _, _, random in drawn]

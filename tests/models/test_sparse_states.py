@@ -67,12 +67,13 @@ def test_a_state_that_a_trajectory_never_measured_costs_nothing_wherever_its_zer
     assert models[1].dynamics_.reference[:, 0].min() > 297
 
 
-def test_in_logarithms_a_state_known_at_three_times_is_followed() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 10])  # windows of 9 lead two of them to a law that windows of 27 cannot start from
+def test_in_logarithms_a_state_known_at_three_times_is_followed(seed: int) -> None:
     time = np.linspace(0, 10, 61)
     truth = systems.get("lotka-volterra").simulate(time, {"x": 1.0, "y": 1.0})
     rare = np.where(np.isin(np.arange(61), [3, 20, 50]), truth["y"].values, np.nan)
     ds = truth.assign(y=(truth["y"].dims, rare, {**truth["y"].attrs, "conjugate_to": "x"}))
-    model = physode.HamiltonianNeuralODE(coordinates="log", hidden=(8,)).fit(ds)
+    model = physode.HamiltonianNeuralODE(coordinates="log", hidden=(8,)).fit(ds, seed=seed)
     assert model.result_.success, model.result_.message
     assert model.score(ds) > 0.9999  # where it was measured; in between three numbers leave it some room
     assert float(abs(model.predict(ds)["y"] - truth["y"]).max()) < 0.1
