@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--here", action="store_true", help="in this process")
     options = parser.parse_args()
+    if unknown := [name for name in options.case if name not in CASES]:
+        parser.error(f"there is no case {', '.join(unknown)}; there are {', '.join(CASES)}.")
     if not options.here:
         print(
             f"{'case':<16}{'points':>8}{'parameters':>11}{'CPU [s]':>9}{'wall [s]':>9}{'peak [MiB]':>11}{'test error':>11}"

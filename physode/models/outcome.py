@@ -82,7 +82,8 @@ def outcome(
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
     stuck = _stuck(float(fitted.foldings[0]), intervals)
     solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]))
-    doubts = [solver, unstable, _ends(loss, followed), stuck, _empty(followed, len(layout.states)), *misfits(followed, near=near)]
+    ends, empty = _ends(loss, followed, by_curvature=by_curvature), _empty(followed, len(layout.states))
+    doubts = [solver, unstable, ends, stuck, empty, *misfits(followed, near=near)]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations") and not stuck
     odd = [
@@ -159,15 +160,16 @@ def _empty(followed: Sequence[Followed], n_states: int) -> str:
     )
 
 
-def _ends(loss: float, followed: Sequence[Followed]) -> str:
+def _ends(loss: float, followed: Sequence[Followed], *, by_curvature: bool) -> str:
     """A doubt where nearly all of the loss is at the ends of windows, where the states that are kept are the starts of the next ones."""
     squares = sum(np.nansum(state.errors**2) / state.size**2 for state in followed)
     residual = np.sqrt(squares / max(sum(np.isfinite(state.errors).sum() for state in followed), 1))
     if not followed or not loss > max(AT_ENDS * residual, CLOSE):
         return ""
+    other = "" if by_curvature else ", or the optimizer 'levenberg-marquardt'"
     return (
         f"The learned field leaves the record before its windows end: with the last points of windows the residual is {loss:.2g} standard "
-        f"deviations, and {residual:.2g} without them. Try another seed, or the optimizer 'levenberg-marquardt'."
+        f"deviations, and {residual:.2g} without them. Try another seed{other}."
     )
 
 
