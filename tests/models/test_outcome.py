@@ -135,6 +135,9 @@ def test_a_field_that_leaves_the_record_at_the_ends_of_windows_is_doubted() -> N
     left = told(ds, states, loss=torch.tensor([5.0e6]))
     assert not left.success
     assert "with the last points of windows the residual is 5e+06 standard deviations, and 0.028 without them." in left.message
+    for curved in (True, False):
+        advice = told(ds, states, loss=torch.tensor([5.0e6]), curved=curved).message
+        assert ("or the optimizer 'levenberg-marquardt'" in advice) is not curved
 
 
 def test_a_record_that_initial_states_alone_can_follow_is_doubted() -> None:
