@@ -65,7 +65,8 @@ class AbstractModel(FittedModel, ABC):
         less, 1,000.
     tolerance : float, default 0.001
         The fit has converged when three steps in a row (of L-BFGS: three times five) gain less than this share of the residual; with 0
-        it takes all its steps, as Adam does in any case.
+        it takes all its steps, as Adam does in any case. With 0.01 the 15 records of benchmarks/defaults.py take 0.5 to 1 times as long,
+        and the errors on their validation records are 1 to 2.6 times as large.
     device : str or torch.device, default "cpu"
         Where the model is fitted and run: "cpu", "cuda", "cuda:1", ... On a graphics card a single small model is slower than on the
         processor; members that are fitted together are what it is for.
