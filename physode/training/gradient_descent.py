@@ -21,6 +21,7 @@ from physode.training.compiler import import_compiler
 from physode.training.evidence import Evidence
 from physode.training.journal import Keep, State
 from physode.training.levenberg_marquardt import Point
+from physode.training.problem import little
 from physode.training.shooting import InitialPrior
 
 __all__ = ["DescentProblem", "adam", "lbfgs"]
@@ -231,7 +232,8 @@ class _Descent:
             with torch.no_grad():
                 squares = problem.squares(self.start, rows)[0]
             total, least = float(squares.sum()), float(best.squares.sum())
-            quiet = 0 if total < least * (1 - tolerance) else quiet + 1
+            enough = float(little(tolerance, best.squares[0], problem.counts))
+            quiet = 0 if total < least * (1 - enough) else quiet + 1
             if math.isfinite(total) and total < least:
                 best = _finish(problem, self.start, squares, self.evidence)
                 report(best, rows[:1])

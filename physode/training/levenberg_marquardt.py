@@ -16,7 +16,7 @@ from torch import Tensor
 from physode.training.equations import AbstractEquations, Step, gather
 from physode.training.evidence import SMALLEST_VARIANCE, Evidence
 from physode.training.journal import Keep, State
-from physode.training.problem import AbstractProblem, Evaluation
+from physode.training.problem import AbstractProblem, Evaluation, little
 
 __all__ = ["Point", "levenberg_marquardt"]
 
@@ -114,8 +114,8 @@ def levenberg_marquardt(
     iterations : int
         Largest number of accepted steps of a member.
     tolerance : float
-        A member has converged when three steps in a row lower its root mean square residual by less than this share
-        and leave its hyperparameters settled.
+        A member has converged when three steps in a row lower its root mean square residual by less than this share (by more where it is
+        close to exact, see `little`) and leave its hyperparameters settled.
     accelerate : bool, default False
         Whether steps follow the curvature of the residuals as long as they gain more than that.
     report : callable
@@ -140,7 +140,7 @@ def levenberg_marquardt(
         own, before = evidence.take(at.members), at.squares
         moved = _try(problem, at, equations, own, accelerate=accelerate)
         gain = 1 - (at.squares.sum(1) / before.sum(1)).sqrt()
-        at.gaining = torch.where(moved, gain >= tolerance, at.gaining)
+        at.gaining = torch.where(moved, gain >= little(tolerance, at.squares, problem.counts), at.gaining)
         at.quiet = torch.where(moved, torch.where(~at.gaining & (at.change < SETTLED), at.quiet + 1, 0), at.quiet)
         exact = (at.squares < SMALLEST_VARIANCE * problem.counts).all(1)
         ended = torch.where(moved, exact | (at.quiet >= QUIET), at.trials >= MOST_TRIALS)

@@ -15,7 +15,10 @@ from torch import Tensor
 
 from physode.training.per_member import PerMember
 
-__all__ = ["AbstractProblem", "Evaluation", "Linearised"]
+__all__ = ["AbstractProblem", "Evaluation", "Linearised", "little"]
+
+CLOSE = 3e-4
+"""Residual, in standard deviations, below which a fit is asked for a larger share: it nears what no measurement could tell from exact."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,23 @@ class Linearised(PerMember):
         """Multiply residuals by the derivatives: (members, n_parameters) and (members, batch, n_states)."""
         by_parameters = (residual.flatten(1)[:, None] @ self.by_parameters.flatten(1, 2))[:, 0]
         return by_parameters, (residual.unsqueeze(2) @ self.by_initial)[:, :, 0]
+
+
+def little(tolerance: float, squares: Tensor, counts: Tensor) -> Tensor:
+    """Share of the root mean square residual that a step must gain: that of the residual itself and, as much again, of `CLOSE`.
+
+    Parameters
+    ----------
+    tolerance : float
+    squares : Tensor, shape (..., n_kinds)
+        Sums of squared residuals.
+    counts : Tensor, shape (n_kinds,)
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    return tolerance * (1 + CLOSE / (squares.sum(-1) / counts.sum()).sqrt())
 
 
 class AbstractProblem(ABC):

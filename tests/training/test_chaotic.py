@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 def test_the_lorenz_attractor_is_learned(seed: int) -> None:
     record = systems.get("lorenz").simulate(np.linspace(0.0, 20.0, 1001), n_trajectories=20, seed=0)
     began = clock.process_time()
-    model = physode.NeuralODE(tolerance=0.01).fit(record, seed=seed)  # the default goes on ten times as long, to a loss of 5e-5
+    model = physode.NeuralODE().fit(record, seed=seed)
     assert clock.process_time() - began < 120
     result = model.result_
-    assert result.status == "converged" and result.loss < 5e-3
+    assert result.status == "converged" and result.loss < 5e-4
     assert 0.3 < result.window < 5.0  # about a Lyapunov time, 1.1
     found = physode.lyapunov_spectrum(model)
     assert float(found["lyapunov_exponent"][0]) == pytest.approx(0.9056, rel=0.05)

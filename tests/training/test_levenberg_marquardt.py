@@ -17,7 +17,7 @@ import physode
 from physode import systems
 from physode.training.evidence import FREE_PRECISION, Evidence
 from physode.training.levenberg_marquardt import Point, levenberg_marquardt
-from physode.training.problem import AbstractProblem, Evaluation, Linearised
+from physode.training.problem import CLOSE, AbstractProblem, Evaluation, Linearised, little
 from physode.training.result import Progress, StopFit
 
 
@@ -165,6 +165,13 @@ def test_a_problem_without_noise_is_exact_and_says_so() -> None:
     torch.testing.assert_close(point.theta[0], TRUTH, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(point.initial[0], STARTS, rtol=1e-4, atol=1e-4)
     assert point.converged and len(path) <= 8
+
+
+def test_a_step_must_gain_a_larger_share_near_an_exact_fit() -> None:
+    residuals = torch.tensor([1.0, CLOSE, CLOSE / 9], dtype=torch.float64)
+    counts = torch.tensor([30.0, 70.0], dtype=torch.float64)
+    shares = little(0.001, residuals[:, None].square() * counts, counts)
+    torch.testing.assert_close(shares, torch.tensor([0.001 * (1 + CLOSE), 0.002, 0.01], dtype=torch.float64))
 
 
 def test_a_known_prior_gives_ridge_regression() -> None:
