@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 
 HELD = 1e12
 """Prior precision that holds a component of an initial state at its mean."""
+MOST_VISITED = 500
+"""States of the training record that an estimate may be started from."""
 FINER = 2
 """Predictions take steps this much smaller than training did."""
 
@@ -182,7 +184,8 @@ class LearnedDynamics:
             precision = torch.cat([precision[:n], torch.full_like(precision[n:], HELD)])
         stated = noise_levels(whole.record, self.layout.observed)[0] / self.scaling.scale[list(self.layout.index)]
         variance = self._tensor(np.where(stated > 0, stated, self.noise)).square().clamp(min=1e-12)
-        initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step)
+        visited = self._visited() if self.layout.latent else None
+        initial = estimate_initial_states(self.field, known, self.layout.index, guess, precision, variance, self.max_step, visited)
         states = np.take_along_axis(self._run(initial, batch), whole.rows[..., None], axis=1)
         return decode(states, ds, self.layout, "predict")
 
@@ -204,6 +207,11 @@ class LearnedDynamics:
         start[:, latent] = known @ self.latent_map.T
         start[:, self.initial_precision == HELD] = 0.0  # augmented components that start at zero by definition
         return self._tensor(start)
+
+    def _visited(self) -> Tensor:
+        """Some states along the training record, scaled, the first one among them."""
+        some = self.reference[:: -(-len(self.reference) // MOST_VISITED)]
+        return self._tensor((some - self.scaling.mean) / self.scaling.scale)
 
     def simulate(self, initial_state: Mapping[str, ArrayLike], time: Array, inputs: Mapping[str, Any]) -> tuple[xr.Dataset, xr.Dataset]:
         """Run the field from given states, see `AbstractModel.simulate`; give the inputs' record as well."""

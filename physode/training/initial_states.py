@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from physode.solvers.runge_kutta import RUNGE_KUTTA, Stages
 from physode.solvers.sensitivity import trajectory_derivatives
 from physode.training.batch import Batch
 
-__all__ = ["estimate_initial_states", "refine_initial_states"]
+__all__ = ["Refined", "estimate_initial_states", "refine_initial_states"]
 
 ITERATIONS = 15
 """Most tries on one stretch of a record."""
@@ -27,7 +27,27 @@ QUIET = 1e-5
 """Share of the cost below which a trajectory's gain ends its tries."""
 FORGOTTEN = 1e-6
 """Change of a state by one of its initial state below which the observations after it say nothing of that."""
+POOR = 4.0
+"""Mean squared residual, in noise variances, above which an estimate is started again from a state of the training record."""
 TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Initial states that a search ended with.
+
+    Attributes
+    ----------
+    initial : Tensor, shape (..., batch, n_states)
+    cost : Tensor, shape (..., batch)
+        Weighted squares of the residuals, and of the distance from the prior's mean; of the last state that was tried.
+    flow : Tensor, shape (..., batch, n_states, n_states)
+        What the last states change by the initial ones.
+    """
+
+    initial: Tensor
+    cost: Tensor
+    flow: Tensor
 
 
 @torch.no_grad()
@@ -39,6 +59,7 @@ def estimate_initial_states(
     precision: Tensor,
     variance: Tensor,
     max_step: float,
+    visited: Tensor | None = None,
 ) -> Tensor:
     """Fit the initial state of each trajectory on its own, to more and more of its observations.
 
@@ -57,6 +78,8 @@ def estimate_initial_states(
         Noise variance of each observed state.
     max_step : float
         Largest integration step, scaled time.
+    visited : Tensor, shape (n, n_states), optional
+        States that the fitted field went through. Trajectories that are followed poorly are started again from the closest of them.
 
     Returns
     -------
@@ -66,18 +89,36 @@ def estimate_initial_states(
     -----
     Growing stretches keep an oscillating record from trapping the estimate in a wrong phase. A stretch that the field cannot
     follow (a chaotic one, say) is given up for that trajectory, and its last estimate is kept. They end where all motions have forgotten
-    their start, as damped and driven ones do.
+    their start, as damped and driven ones do. Where short stretches determine little, they can lead the estimate away from a good start:
+    a second one is fitted to the longest stretch at once, and the estimate of lower cost is kept.
     """
     count = batch.values.isfinite().any(-1).sum(1)
     most = int(count.max())
     length, initial = min(FEWEST, most), guess
     while True:
         stretch = batch.first(length)
-        initial, flow = refine_initial_states(field, stretch, observed, initial, guess, precision, variance, max_step, sure=QUIET)
-        going_on = batch.time[:, length:].isfinite().any(1) & ~(flow.abs().amax((-2, -1)) < FORGOTTEN)
+        found = refine_initial_states(field, stretch, observed, initial, guess, precision, variance, max_step, sure=QUIET)
+        initial = found.initial
+        going_on = batch.time[:, length:].isfinite().any(1) & ~(found.flow.abs().amax((-2, -1)) < FORGOTTEN)
         if not bool(going_on.any()):
-            return initial
+            break
         length = min(length * FACTOR, batch.time.shape[1])
+    poor = torch.nonzero(found.cost > POOR * stretch.mask.sum((1, 2)))[:, 0]
+    if visited is None or not len(poor):
+        return initial
+    mean = guess[poor]
+    start = _closest(mean, visited, observed)
+    again = refine_initial_states(field, stretch.choose(poor), observed, start, mean, precision, variance, max_step, sure=QUIET)
+    return initial.index_put((poor,), torch.where((again.cost < found.cost[poor])[:, None], again.initial, initial[poor]))
+
+
+def _closest(guess: Tensor, visited: Tensor, observed: tuple[int, ...]) -> Tensor:
+    """The visited state that is closest to each guess, shape (batch, n_states); a far guess of what is not observed tells nothing."""
+    unit = visited.std(0, correction=0).clamp(min=torch.finfo(visited.dtype).eps)
+    squares = ((guess[:, None] - visited) / unit).square()
+    weight = torch.full_like(unit, torch.inf)
+    weight[[k for k in range(len(unit)) if k not in observed]] = 1.0
+    return visited[squares.minimum(weight).sum(2).argmin(1)]
 
 
 @torch.no_grad()
@@ -92,13 +133,12 @@ def refine_initial_states(
     max_step: float,
     *,
     sure: float = 0.0,
-) -> tuple[Tensor, Tensor]:
+) -> Refined:
     """Levenberg-Marquardt on every trajectory at once, each with its own damping.
 
-    Parameters and result are those of `estimate_initial_states`; `precision` may also be given for each trajectory. With a stacked field
+    Parameters are those of `estimate_initial_states`; `precision` may also be given for each trajectory. With a stacked field
     the states, and the values of the batch, have a leading dimension of members, and `variance` has the shape (members, 1, 1, n_observed).
-    A step that promises less than the share `sure` of a trajectory's cost is taken untried, as its last. What the last states change by
-    the initial ones, shape (..., batch, n_states, n_states), is given as well.
+    A step that promises less than the share `sure` of a trajectory's cost is taken untried, as its last.
     """
     tableau = RUNGE_KUTTA["rk4"]
     grid = step_grid(batch.time, max_step)
@@ -141,4 +181,4 @@ def refine_initial_states(
         going &= (gain >= QUIET) | ((damping < 1.0) & ~better)
         if not bool(going.any()):
             break
-    return initial, by_initial[..., -1, :, :]
+    return Refined(initial, cost, by_initial[..., -1, :, :])

@@ -84,5 +84,5 @@ def fill_in(
     for first in range(0, len(rest), size):
         block = rest[first : first + size]
         chosen, start = windows.choose(block).batch, mean[:, block]
-        out[:, block], _ = refine_initial_states(field, chosen, observed, start, start, precision[block], levels, max_step)
+        out[:, block] = refine_initial_states(field, chosen, observed, start, start, precision[block], levels, max_step).initial
     return out

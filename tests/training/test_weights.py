@@ -70,7 +70,7 @@ def test_an_initial_state_is_the_weighted_mean_of_what_a_resting_field_sees() ->
         torch.full((1,), 1e-9, dtype=torch.float64),
         torch.ones(1, dtype=torch.float64),
     )
-    found, _ = refine_initial_states(vector_field, batch, (0,), start, start, free, variance, 1.0)
+    found = refine_initial_states(vector_field, batch, (0,), start, start, free, variance, 1.0).initial
     assert float(found) == pytest.approx((1 + 2 + 4 * 6) / 6, abs=1e-6)
 
 
