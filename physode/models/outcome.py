@@ -15,6 +15,7 @@ from physode.models.scaling import Scaling, changes
 from physode.training.fitted import STATUSES, Fitted
 from physode.training.horizon import MOST_FOLDINGS
 from physode.training.result import FitResult
+from physode.training.sampling import RESIDUALS_PER_PARAMETER
 from physode.training.stages import FAR, LONGEST, NEGLIGIBLE, SMALL_SOLVER_ERROR
 from physode.trajectories import input_values, times, values
 
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 
 AT_ENDS = 10.0
 """Loss over the residual of the states that the model has, above which the ends of windows make nearly all of it."""
+TOO_SPARSE = "the record is too sparse"
+TOO_SMALL = "the network is too small (give it wider layers, as hidden: the record has many measurements for each of its parameters)"
 UNFITTED = (
     "no windows of the record were fitted yet, and the model is that of the warm start, which matches slopes of the smoothed record, "
     "as far as it had come"
@@ -78,12 +81,13 @@ def outcome(
     intervals = int(fitted.intervals[0])
     begun = bool(np.isfinite(loss))
     noise = fitted.noise[0].cpu().double().numpy() * scaling.scale[list(layout.index)]
-    near = by_curvature and status == "converged"
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
     stuck = _stuck(float(fitted.foldings[0]), intervals)
-    solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]))
+    few = sum(int(np.isfinite(state.errors).sum()) for state in followed) < RESIDUALS_PER_PARAMETER * fitted.theta.shape[1]
+    wrong = misfits(followed, [*_early(status, by_curvature=by_curvature), TOO_SPARSE if few else TOO_SMALL])
+    solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]), small=bool(wrong) and not few)
     ends, empty = _ends(loss, followed, by_curvature=by_curvature), _empty(followed, len(layout.states))
-    doubts = [solver, unstable, ends, stuck, empty, *misfits(followed, near=near)]
+    doubts = [solver, unstable, ends, stuck, empty, *wrong]
     longest = min(int(np.isfinite(times(ds)).sum(1).max()) - 1, LONGEST)
     cut = intervals < longest and status in ("converged", "max_iterations") and not stuck
     odd = [
@@ -120,6 +124,13 @@ def _ended(status: str, scheduled: bool, reason: str, begun: bool) -> str:
     }[status]
 
 
+def _early(status: str, *, by_curvature: bool) -> list[str]:
+    """Tell in a list whether the optimiser may have ended too early."""
+    if not by_curvature:
+        return ["the optimiser did not get there (allow more max_iterations, or use 'levenberg-marquardt')"]
+    return [] if status == "converged" else ["the optimiser did not get there (allow it more steps or time)"]
+
+
 def _solver(error: float, loss: float) -> str:
     if not error > max(SMALL_SOLVER_ERROR * loss, NEGLIGIBLE):
         return ""
@@ -129,12 +140,13 @@ def _solver(error: float, loss: float) -> str:
     )
 
 
-def _free_run(excursion: float) -> str:
+def _free_run(excursion: float, *, small: bool) -> str:
     if not excursion > FAR:
         return ""
+    other = "a PortHamiltonianNeuralODE, which cannot be"
     return (
         f"Run freely along the record, the learned field goes {excursion:.2g} times as far from the mean as the record does: it is "
-        "unstable where the windows of the fit did not lead. Try a smaller network, or a PortHamiltonianNeuralODE, which cannot be."
+        f"unstable where the windows of the fit did not lead. Try {other if small else f'a smaller network, or {other}'}."
     )
 
 
