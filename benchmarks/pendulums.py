@@ -1,14 +1,14 @@
 """Pendulum and double pendulum from 20 records of 10 s: how errors grow, and how long a forecast is valid.
 
-Run it from the project's root: ``python benchmarks/pendulums.py [--quick] [--seeds N] [--only KIND]``. All lengths and masses are 1. Each
-record starts at rest from angles within 10 degrees of 90, and holds angles and velocities (for hnn: momenta) every 0.05 s without noise;
-ten more trajectories of the same kind, the first of them released at 90 degrees exactly, are forecast from their true first state. The
-single pendulum swings, the double one is chaotic at this energy, and its lower rod turns over. "valid" is the time until the error of the
-angles exceeds half their standard deviation (`physode.analysis.forecast_error`); the Lyapunov exponent is the true system's. physode has
-its defaults; the peer learns the same kind of field by torchdiffeq and Adam on random windows, as in torchdiffeq's examples/ode_demo.py,
-for as long. Medians, least and most are over all forecasts of all seeds. "calls" are evaluations of the field in training, each on the
-whole batch; "ratio" is that of the errors after 2 s, before those of the double pendulum are as large as its motion. Seconds are the
-processor's.
+Run it from the project's root: ``python benchmarks/pendulums.py [--quick] [--seeds N] [--only KIND] [--hidden N]``. All lengths and masses
+are 1. Each record starts at rest from angles within 10 degrees of 90, and holds angles and velocities (for hnn: momenta) every 0.05 s
+without noise; ten more trajectories of the same kind, the first of them released at 90 degrees exactly, are forecast from their true first
+state. The single pendulum swings, the double one is chaotic at this energy, and its lower rod turns over. "valid" is the time until the
+error of the angles exceeds half their standard deviation (`physode.analysis.forecast_error`); the Lyapunov exponent is the true system's.
+physode has its defaults, but for a width of the network that is asked for; the peer learns the same kind of field by torchdiffeq and Adam
+on random windows, as in torchdiffeq's examples/ode_demo.py, for as long. Medians, least and most are over all forecasts of all seeds.
+"calls" are evaluations of the field in training, each on the whole batch; "ratio" is that of the errors after 2 s, before those of the
+double pendulum are as large as its motion. Seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="5 records in place of 20")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--hidden", type=int, help="units of the one layer that all networks have")
     options = parser.parse_args()
     n_records = 5 if options.quick else RECORDS
+    chosen = {} if options.hidden is None else {"hidden": (options.hidden,)}
     torch.set_num_threads(1)
     for kind, (plain, canonical) in KINDS.items():
         if options.only in (None, kind):
@@ -68,7 +70,7 @@ def main() -> None:
             print(f"{'':<22}{'':>9}{'median error of the angles [rad] after':^45}{'valid time [s]':>26}")
             print(f"{'fit':<22}{'CPU [s]':>9}{errors}{'median':>10}{'[least, most]':>16}{'ratio':>9}{'calls':>9}  status")
             for name in MODELS:
-                show(name, systems.get(canonical if name == "hnn" else plain), n_records, options.seeds)
+                show(name, systems.get(canonical if name == "hnn" else plain), n_records, options.seeds, chosen)
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Run:
     status: str
 
 
-def show(name: str, system: System, n_records: int, n_seeds: int) -> None:
+def show(name: str, system: System, n_records: int, n_seeds: int, chosen: dict[str, tuple[int]]) -> None:
     """Print physode's model and the peer's."""
     known = simulate(system, n_records, seed=0)
     ahead = simulate(system, FORECASTS, seed=1)
@@ -91,7 +93,7 @@ def show(name: str, system: System, n_records: int, n_seeds: int) -> None:
     ours, theirs = [], []
     for seed in range(n_seeds):
         began = clock.process_time()
-        model = MODELS[name]().fit(known, seed=seed)
+        model = MODELS[name](**chosen).fit(known, seed=seed)
         seconds = clock.process_time() - began
         made = model.simulate({s: start[:, k] for k, s in enumerate(names)}, TIME)
         ours.append(Run(seconds, model.result_.nfev, *compare(made, ahead), model.result_.status))
