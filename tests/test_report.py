@@ -212,7 +212,7 @@ def test_a_phase_portrait_has_a_panel_for_each_model_with_two_states_and_says_wh
 def test_verdicts_follow_from_the_numbers():
     node, plain = trust(make_tree())
     assert (node.model, node.level, plain.level) == ("node", "good", "caution")
-    assert node.sentences[0] == "All 2 fits came to an end." and plain.sentences[0].startswith("1 of 2 fits failed")
+    assert node.sentences[0] == "Both fits came to an end." and plain.sentences[0].startswith("1 of 2 fits failed")
     tree = make_tree()
     metrics, models = tree["metrics"].to_dataset(), tree["models"].to_dataset()
     poor = xr.DataTree.from_dict({"/metrics": metrics.assign(nrmse=metrics.nrmse * 0 + 0.9), "/models": models})

@@ -80,7 +80,8 @@ def trust(tree: xr.DataTree) -> list[Verdict]:
 
 def _ended(done: int, total: int) -> tuple[int, str]:
     if done == total:
-        return 0, f"All {total} fits came to an end." if total > 1 else "The fit came to an end."
+        who = {1: "The fit", 2: "Both fits"}.get(total, f"All {total} fits")
+        return 0, f"{who} came to an end."
     return (1 if done else 2), f"{total - done} of {total} fits failed; their messages are below."
 
 
