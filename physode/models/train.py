@@ -145,7 +145,10 @@ def train(
     spread = spreads(values(ds, layout.observed), scaling.scale[list(layout.index)])
     place = model._place
     batch = stack_records([encode(record, layout, scaling) for record in records]).to(**place)
-    guesses = [_guess(model, layout, scaling, raw[min(k, len(raw) - 1)], ds, np.random.default_rng(seed)) for k, seed in enumerate(seeds)]
+    levels = noise_levels(ds, layout.observed)[0], spread
+    guesses = [
+        _guess(model, layout, scaling, raw[min(k, len(raw) - 1)], *levels, np.random.default_rng(seed)) for k, seed in enumerate(seeds)
+    ]
     guess = stack_guesses(guesses, **place)
     solver = get_solver(model.solver, model.gradient)
     told: dict[str, Any] = {
@@ -261,16 +264,17 @@ def _scaling(model: AbstractModel, layout: Layout, ds: xr.Dataset, raw: Smoothed
     return Scaling(full_mean, full_scale, np.nanmean(u, axis=axes), input_scale, time_scale)
 
 
-def _guess(model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed, ds: xr.Dataset, rng: np.random.Generator) -> Guess:
+def _guess(
+    model: AbstractModel, layout: Layout, scaling: Scaling, raw: Smoothed, given: Array, spread: Array, rng: np.random.Generator
+) -> Guess:
+    """What a member starts from; `given` is the stated noise, 0 where none is, and `spread` what residuals are compared with."""
     index = list(layout.index)
     mean, scale, unit = scaling.mean[index], scaling.scale[index], scaling.time_scale
     observed = ((raw.value - mean) / scale, raw.first * unit / scale, raw.second * unit**2 / scale)
     states, slopes = model._guess(layout, observed, rng)
-    given = noise_levels(ds, layout.observed)[0]
     known = given > 0
     noise = np.where(known, given, raw.noise) / scale
-    spread = spreads(values(ds, layout.observed), scale) / scale
-    parts = (states[None], slopes[None], noise[None], known, model._initial_precision(layout), spread)
+    parts = (states[None], slopes[None], noise[None], known, model._initial_precision(layout), spread / scale)
     return Guess(*(torch.from_numpy(part) for part in parts))
 
 
