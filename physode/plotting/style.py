@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator
 
 from physode.errors import DataError
 
@@ -99,6 +100,8 @@ def finish(ax: Axes, *, x: str, y: str, title: str, fewest: int = 2) -> Axes:
     ax.set_ylabel(_wrap(y, box.height / point, 10), fontsize=10)
     ax.set_title(_wrap(title, box.width / point, 11), fontsize=11)
     ax.tick_params(labelsize=9)
+    if isinstance(locator := ax.xaxis.get_major_locator(), AutoLocator):
+        locator.set_params(steps=[1, 2, 5, 10])  # and not 2.5: years would have fractions
     ax.spines[["top", "right"]].set_visible(False)
     if len(ax.get_legend_handles_labels()[1]) >= fewest:
         ax.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the data, never over them

@@ -263,6 +263,13 @@ def test_long_names_are_broken_into_lines_that_fit_their_panel(exact):
     assert label.count(r"\$") == label.count("$") == 50 and "\n" in label
 
 
+def test_years_have_no_fractions():
+    years = np.arange(1900.0, 1921.0)
+    ax = plot_trajectories(from_numpy(years, np.sin(years)[None, :, None], ["x"], units={"time": "year"}))
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()][1:-1] == ["1900", "1905", "1910", "1915", "1920"]
+
+
 def test_svg_is_the_same_each_time_and_written_whole(tmp_path, record, predictions):
     one, two = (svg_bytes(plot_trajectories(record, predictions=predictions).figure) for _ in range(2))
     assert one == two
