@@ -100,24 +100,20 @@ class Followed:
         return int(row), int(column)
 
 
-def misfits(states: Sequence[Followed], likely: Sequence[str] = ()) -> list[str]:
+def misfits(states: Sequence[Followed], general: Sequence[str] = ()) -> list[str]:
     """One sentence for each state that the model does not follow, and one for the reasons that there may be.
 
     Parameters
     ----------
     states : sequence of Followed
-    likely : sequence of str
+    general : sequence of str
         Reasons that do not follow from the residuals.
     """
     found = [(state, *why) for state in states if (why := _misfit(state))]
     if not found:
         return []
     outliers = [f"{state.name} has an outlier (see below)" for state, *_ in found if state.outlier]
-    reasons = [
-        *likely,
-        "the model cannot represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE)",
-        "the fit ended in a poor place (try another seed or activation)",
-    ]
+    reasons = [*general]
     for state, _, reason in found:
         reasons.append(reason)
         if state.slope_of:

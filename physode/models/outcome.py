@@ -25,8 +25,6 @@ Array = NDArray[np.float64]
 
 AT_ENDS = 10.0
 """Loss over the residual of the states that the model has, above which the ends of windows make nearly all of it."""
-TOO_SPARSE = "the record is too sparse"
-TOO_SMALL = "the network is too small (give it wider layers, as hidden: the record has many measurements for each of its parameters)"
 UNFITTED = (
     "no windows of the record were fitted yet, and the model is that of the warm start, which matches slopes of the smoothed record, "
     "as far as it had come"
@@ -84,7 +82,7 @@ def outcome(
     followed = _followed(fitted, layout, scaling, spread, ds, second_order=second_order) if begun else []
     stuck = _stuck(float(fitted.foldings[0]), intervals)
     few = sum(int(np.isfinite(state.errors).sum()) for state in followed) < RESIDUALS_PER_PARAMETER * fitted.theta.shape[1]
-    wrong = misfits(followed, [*_early(status, by_curvature=by_curvature), TOO_SPARSE if few else TOO_SMALL])
+    wrong = misfits(followed, _reasons(status, by_curvature=by_curvature, few=few))
     solver, unstable = _solver(solver_error, loss), _free_run(float(fitted.excursion[0]), small=bool(wrong) and not few)
     ends, empty = _ends(loss, followed, by_curvature=by_curvature), _empty(followed, len(layout.states))
     doubts = [solver, unstable, ends, stuck, empty, *wrong]
@@ -124,11 +122,22 @@ def _ended(status: str, scheduled: bool, reason: str, begun: bool) -> str:
     }[status]
 
 
-def _early(status: str, *, by_curvature: bool) -> list[str]:
-    """Tell in a list whether the optimiser may have ended too early."""
+def _reasons(status: str, *, by_curvature: bool, few: bool) -> list[str]:
+    """Why a fit may not follow its record, where the record has few measurements for each parameter, or many."""
+    out = []
     if not by_curvature:
-        return ["the optimiser did not get there (allow more max_iterations, or use 'levenberg-marquardt')"]
-    return [] if status == "converged" else ["the optimiser did not get there (allow it more steps or time)"]
+        out.append("the optimiser did not get there (allow more max_iterations, or use 'levenberg-marquardt')")
+    elif status != "converged":
+        out.append("the optimiser did not get there (allow it more steps or time)")
+    if not few:
+        out.append(
+            "the network is too small (give it wider layers, as hidden: the record has many measurements for each of its parameters)"
+        )
+    out += [
+        "the model cannot represent the motion (a state or an input may be missing: see AugmentedNeuralODE and SecondOrderNeuralODE)",
+        "the fit ended in a poor place (try another seed or activation)",
+    ]
+    return [*out, "the record is too sparse"] if few else out
 
 
 def _solver(error: float, loss: float) -> str:

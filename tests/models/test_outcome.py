@@ -32,7 +32,7 @@ def told(ds: xr.Dataset, states: np.ndarray, judged: bool = False, curved: bool 
     squares = ((data - states) / scaling.scale) ** 2 * (1.0 if weight is None else weight)
     number = torch.ones(1, dtype=torch.int64)
     parts = {
-        "theta": one[None],
+        "theta": torch.ones(1, 10, dtype=torch.float64),
         "states": scaled[None],
         "noise": torch.full((1, len(layout.observed)), 0.1, dtype=torch.float64),
         "loss": one * np.sqrt(np.nanmean(squares)),
@@ -71,7 +71,10 @@ def test_a_fit_that_follows_one_state_only_does_not() -> None:
     assert result.status == "converged" and not result.success
     assert "The residual of y is 1 of its spread in the record, and neighbouring ones are alike (correlation 0.98)" in result.message
     assert "The residual of x" not in result.message and "Possible reasons: the model cannot represent the motion" in result.message
+    assert result.message.count("the record is too sparse") == 1 and "too small" not in result.message
     assert "Possible reasons: the optimiser did not get there" in told(ds, flat, curved=False).message
+    small = told(ds, flat, theta=torch.ones(1, 6, dtype=torch.float64)).message  # 20 measurements for each
+    assert "Possible reasons: the network is too small" in small and "too sparse" not in small
 
 
 @pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (0.6, True)])
