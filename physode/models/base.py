@@ -67,7 +67,7 @@ class AbstractModel(FittedModel, ABC):
         The fit has converged when three steps in a row (of L-BFGS: three times five) gain less than this share of the residual; with 0
         it takes all its steps, as Adam does in any case. Below a residual of about 0.0003 standard deviations a larger share is asked
         for, in proportion. With 0.01 the 15 records of benchmarks/defaults.py take 0.5 to 1.1 times as long, and the errors on their
-        validation records are 1 to 2.6 times as large; 20,000 points of the Lorenz system without noise take a third (9 s in place of 20
+        validation records are 0.9 to 2.5 times as large; 20,000 points of the Lorenz system without noise take a third (9 s in place of 20
         to 35 s), and end with a residual of 0.001 in place of 0.0001.
     device : str or torch.device, default "cpu"
         Where the model is fitted and run: "cpu", "cuda", "cuda:1", ... On a graphics card a single small model is slower than on the

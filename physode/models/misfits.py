@@ -113,7 +113,7 @@ def misfits(states: Sequence[Followed], general: Sequence[str] = ()) -> list[str
     if not found:
         return []
     outliers = [f"{state.name} has an outlier (see below)" for state, *_ in found if state.outlier]
-    reasons = [*general]
+    reasons = [*outliers, *general]
     for state, _, reason in found:
         reasons.append(reason)
         if state.slope_of:
@@ -121,7 +121,7 @@ def misfits(states: Sequence[Followed], general: Sequence[str] = ()) -> list[str
     told = [
         f"The residual of {state.name} is {state.residual / state.size:.2g} of its spread in the record{told}." for state, told, _ in found
     ]
-    return [*told, f"Possible reasons: {'; '.join([*outliers, *reasons])}."]
+    return [*told, f"Possible reasons: {'; '.join(reasons)}."]
 
 
 def _misfit(state: Followed) -> tuple[str, str] | None:

@@ -116,9 +116,8 @@ def _closest(guess: Tensor, visited: Tensor, observed: tuple[int, ...]) -> Tenso
     """The visited state that is closest to each guess, shape (batch, n_states); a far guess of what is not observed tells nothing."""
     unit = visited.std(0, correction=0).clamp(min=torch.finfo(visited.dtype).eps)
     squares = ((guess[:, None] - visited) / unit).square()
-    weight = torch.full_like(unit, torch.inf)
-    weight[[k for k in range(len(unit)) if k not in observed]] = 1.0
-    return visited[squares.minimum(weight).sum(2).argmin(1)]
+    most = torch.ones_like(unit).index_fill(0, torch.tensor(observed, device=unit.device), torch.inf)
+    return visited[squares.minimum(most).sum(2).argmin(1)]
 
 
 @torch.no_grad()
