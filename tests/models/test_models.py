@@ -112,17 +112,6 @@ def test_a_forecast_does_not_look_at_what_it_forecasts(fitted: dict, record: xr.
     assert np.abs(forecast - fitted["sonode"].predict(changed)["theta"]).max() > 0.1
 
 
-@pytest.mark.parametrize(("family", "seed"), [(physode.AugmentedNeuralODE, 0), (physode.SecondOrderNeuralODE, 1)])
-def test_the_start_of_a_short_noisy_record_is_found_again(family: type[physode.models.AbstractModel], seed: int) -> None:
-    """A prediction knows the record only: it must find the latent states again that the fit had."""
-    known = physode.load_dataset("hudson-bay").isel(time=slice(0, 16))
-    model = family().fit(known, seed=seed)
-    assert model.result_.window == 15
-    found, spread = model.predict(known), known.std()
-    error = np.sqrt(np.mean([float((((found[name] - known[name]) / spread[name]) ** 2).mean()) for name in ("hare", "lynx")]))
-    assert error < 1.2 * model.result_.loss
-
-
 def test_irregular_records_with_gaps_are_fitted_as_they_are() -> None:
     rng = np.random.default_rng(0)
     system = systems.get("damped-oscillator")

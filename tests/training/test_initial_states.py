@@ -1,15 +1,18 @@
-"""What the estimate of an initial state costs: no run along the record that tells nothing."""
+"""The estimate of an initial state: that it finds what the fit had, and that it makes no run along the record that tells nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from training_records import NAN, no_samples
 
+import physode
 from physode.fields import SecondOrderField
+from physode.models import AbstractModel
 from physode.training import initial_states
 from physode.training.batch import Batch
 from physode.training.initial_states import estimate_initial_states, refine_initial_states
@@ -78,3 +81,14 @@ def test_all_observations_count_where_one_trajectory_remembers(steps: list[int])
         steps.clear()
         estimate_initial_states(oscillator(0.0), batch, (0,), guess, FREE, VARIANCE, 0.1)
         assert max(steps) == 399
+
+
+@pytest.mark.parametrize(("family", "seed"), [(physode.AugmentedNeuralODE, 0), (physode.SecondOrderNeuralODE, 1)])
+def test_the_start_of_a_short_noisy_record_is_found_again(family: type[AbstractModel], seed: int) -> None:
+    """A prediction knows the record only: it must find the latent states again that the fit had."""
+    known = physode.load_dataset("hudson-bay").isel(time=slice(0, 16))
+    model = family().fit(known, seed=seed)
+    assert model.result_.window == 15
+    found, spread = model.predict(known), known.std()
+    error = np.sqrt(np.mean([float((((found[name] - known[name]) / spread[name]) ** 2).mean()) for name in ("hare", "lynx")]))
+    assert error < 1.2 * model.result_.loss
