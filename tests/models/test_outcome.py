@@ -77,6 +77,15 @@ def test_a_fit_that_follows_one_state_only_does_not() -> None:
     assert "Possible reasons: the network is too small" in small and "too sparse" not in small
 
 
+def test_a_network_that_is_too_small_is_not_to_be_made_smaller() -> None:
+    ds, states = waves()
+    wild, few_of_them = {"excursion": torch.tensor([5.0])}, {"theta": torch.ones(1, 6, dtype=torch.float64)}
+    for flat, parameters, smaller in ((1.0, {}, True), (1.0, few_of_them, True), (0.0, {}, True), (0.0, few_of_them, False)):
+        message = told(ds, states * [1.0, flat], **wild, **parameters).message
+        assert ("Try a smaller network, or a PortHamiltonianNeuralODE" in message) == smaller
+        assert ("Try a PortHamiltonianNeuralODE" in message) != smaller
+
+
 @pytest.mark.parametrize(("stated", "follows"), [(None, False), (0.1, False), (0.6, True)])
 def test_noise_as_large_as_the_motion_has_to_be_stated(stated: float | None, follows: bool) -> None:
     ds, states = waves(noise=0.7, stated=stated)

@@ -15,7 +15,7 @@ from physode.fields import SecondOrderField
 from physode.models import AbstractModel
 from physode.training import initial_states
 from physode.training.batch import Batch
-from physode.training.initial_states import estimate_initial_states, refine_initial_states
+from physode.training.initial_states import _closest, estimate_initial_states, refine_initial_states
 
 FREE, VARIANCE = torch.tensor([1e-3, 1e-3], dtype=torch.float64), torch.tensor([1e-4], dtype=torch.float64)
 
@@ -81,6 +81,12 @@ def test_all_observations_count_where_one_trajectory_remembers(steps: list[int])
         steps.clear()
         estimate_initial_states(oscillator(0.0), batch, (0,), guess, FREE, VARIANCE, 0.1)
         assert max(steps) == 399
+
+
+def test_of_visited_states_the_closest_is_that_in_what_is_observed_where_the_rest_is_a_far_guess() -> None:
+    visited = torch.tensor([[0.0, 0.0], [1.0, 2.0], [1.1, -2.0], [3.0, 40.0]], dtype=torch.float64)
+    guess = torch.tensor([[1.04, -1.9], [0.02, 900.0]], dtype=torch.float64)
+    torch.testing.assert_close(_closest(guess, visited, (0,)), visited[[2, 0]])
 
 
 @pytest.mark.parametrize(("family", "seed"), [(physode.AugmentedNeuralODE, 0), (physode.SecondOrderNeuralODE, 1)])

@@ -174,6 +174,18 @@ def test_a_step_must_gain_a_larger_share_near_an_exact_fit() -> None:
     torch.testing.assert_close(shares, torch.tensor([0.001 * (1 + CLOSE), 0.002, 0.01], dtype=torch.float64))
 
 
+@pytest.mark.parametrize("optimizer", ["levenberg-marquardt", "lbfgs"])
+def test_a_fit_ends_sooner_where_close_is_farther_from_exact(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = systems.get("lotka-volterra").simulate(np.linspace(0, 10, 61), {"x": 1.0, "y": 1.0})
+    steps = []
+    for close in (0.0, 1.0):
+        monkeypatch.setattr("physode.training.problem.CLOSE", close)
+        result = physode.NeuralODE(hidden=(8,), optimizer=optimizer).fit(record).result_
+        assert result.status == "converged"
+        steps.append(result.n_iterations)
+    assert steps[1] < 0.7 * steps[0]
+
+
 def test_a_known_prior_gives_ridge_regression() -> None:
     linear = problem(0.5)
     hyper = evidence(0.25, known=True, groups=[torch.arange(4)], precision=50.0)
